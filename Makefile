@@ -1,0 +1,45 @@
+# Every target sets up what it needs: a virtual environment in .venv, made when it is missing or stale.
+# To keep a torch of your own (a CUDA build, say), name the environment that has it and drop the pins:
+#     make test VENV=path/to/your/venv CONSTRAINTS=
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
+
+RUN := $(VENV)/bin/python -m
+STAMP := $(VENV)/.sb3-isr-installed
+
+.PHONY: install format lint type test commit-checks demo clean
+
+install: $(STAMP)
+
+# An environment whose interpreter is gone (Python upgraded, folder moved) is as stale as an old one.
+ifneq ($(shell $(VENV)/bin/python -c "print('ok')" 2>/dev/null),ok)
+.PHONY: $(STAMP)
+endif
+
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	$(VENV)/bin/python -c "" 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	$(RUN) pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[dev]'
+	touch $@
+
+format: $(STAMP)
+	$(RUN) ruff check --select I --fix .
+	$(RUN) ruff format .
+
+lint: $(STAMP)
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+
+type: $(STAMP)
+	$(RUN) mypy
+
+test: $(STAMP)
+	$(RUN) pytest -n 2
+
+commit-checks: format lint type
+
+demo: $(STAMP)
+	$(RUN) sb3_isr.cli demo
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,51 @@
+"""Value internalization for Stable-Baselines3: keep learning after the one who gave the reward has left."""
+
+import gymnasium
+
+from sb3_isr.callbacks import ISRCallback
+from sb3_isr.caregivers import (
+    Caregiver,
+    DelayedCaregiver,
+    FunctionCaregiver,
+    NoisyCaregiver,
+    PraiseCaregiver,
+    SparseCaregiver,
+    TaskRewardCaregiver,
+    Transition,
+)
+from sb3_isr.extractors import GridCNN, GridOneHot
+from sb3_isr.labels import LabelBatch, LabelStore
+from sb3_isr.model import PAPER_ISR, InternalSocialReward
+from sb3_isr.presence import Always, Fade, LeaveAt, Never, Visits
+from sb3_isr.version import __version__
+from sb3_isr.wrappers import ISRRewardWrapper, SocialRewardWrapper, VecISRReward
+
+__all__ = [
+    "PAPER_ISR",
+    "Always",
+    "Caregiver",
+    "DelayedCaregiver",
+    "Fade",
+    "FunctionCaregiver",
+    "GridCNN",
+    "GridOneHot",
+    "ISRCallback",
+    "ISRRewardWrapper",
+    "InternalSocialReward",
+    "LabelBatch",
+    "LabelStore",
+    "LeaveAt",
+    "Never",
+    "NoisyCaregiver",
+    "PraiseCaregiver",
+    "SocialRewardWrapper",
+    "SparseCaregiver",
+    "TaskRewardCaregiver",
+    "Transition",
+    "VecISRReward",
+    "Visits",
+    "__version__",
+]
+
+# The environment's own tests call check_env; a checker on every step would only slow users down.
+gymnasium.register(id="sb3_isr/CoinGame-v0", entry_point="sb3_isr.envs.coin_game:CoinGameEnv", disable_env_checker=True)

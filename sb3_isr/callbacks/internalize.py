@@ -1,0 +1,211 @@
+"""The callback that internalizes: it owns what is learned from the caregiver, and when."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+from stable_baselines3 import HerReplayBuffer
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+
+from sb3_isr.callbacks.connection import Connection
+from sb3_isr.labels import LabelStore
+from sb3_isr.model import InternalSocialReward
+from sb3_isr.presence import PresenceSchedule, attendance_probability, presence_schedule
+from sb3_isr.trainer import TrainingMetrics, fit
+from sb3_isr.wrappers.composer import Sums
+
+
+class ISRCallback(BaseCallback):
+    """
+    While the caregiver is present, its labels train an ISR; when it is absent, the ISR rewards in its place.
+
+    The training environment must be wrapped in :class:`~sb3_isr.VecISRReward` (or each of its environments in
+    :class:`~sb3_isr.ISRRewardWrapper`). The ISR is trained at each departure, that is when the probability of the
+    caregiver's presence first falls below 1 and whenever it falls to 0, and besides every ``train_every`` steps.
+
+    :param presence: Presence schedule or its text: ``always``, ``never``, ``leave_at_0.5``, ``fade_0.25_0.75``,
+        ``visits_0.5_0.1_0.01``; the numbers are fractions of training. Drawn for each environment at each episode's
+        start.
+    :param isr: An ISR that was trained before, or the path of its file. By default a new one is made.
+    :param isr_kwargs: Arguments of :class:`~sb3_isr.InternalSocialReward` for the new one.
+    :param coefficient: ``R_i`` is multiplied by it; with 0 the learner in autonomy has ``R_e`` alone.
+    :param train_every: Train the ISR also every so many environment steps, if there are new labels.
+    :param gradient_steps: Gradient steps of each training.
+    :param batch_size: Labels in a batch.
+    :param capacity: The most labels that are held; beyond it the oldest are overwritten.
+    :param held_out: Each label's probability of being held out of training, in [0, 1).
+    :param seed: Seeds the ISR's weights, its batches and the caregiver's presence. By default the model's seed.
+    :param verbose: 1 to print each training of the ISR.
+    """
+
+    #: The model; made when training starts, unless one was given.
+    isr: InternalSocialReward
+    #: The labels; made when training starts.
+    store: LabelStore
+
+    def __init__(
+        self,
+        presence: str | PresenceSchedule = "leave_at_0.5",
+        isr: InternalSocialReward | str | os.PathLike[str] | None = None,
+        isr_kwargs: dict[str, Any] | None = None,
+        coefficient: float = 1.0,
+        train_every: int | None = None,
+        gradient_steps: int = 2000,
+        batch_size: int = 256,
+        capacity: int = 200_000,
+        held_out: float = 0.1,
+        seed: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(verbose)
+        if isr is not None and isr_kwargs is not None:
+            raise ValueError("isr_kwargs describe a new ISR, but isr is given too; leave one of them out.")
+        if train_every is not None and train_every < 1:
+            raise ValueError(f"train_every must be a number of steps, 1 or more, got {train_every!r}.")
+        if not np.isfinite(coefficient):
+            raise ValueError(f"coefficient must be finite, got {coefficient!r}.")
+        self.presence = presence_schedule(presence)
+        self.coefficient = coefficient
+        self.train_every = train_every
+        self.gradient_steps = gradient_steps
+        self.batch_size = batch_size
+        self.seed = seed
+        self._given_isr = isr
+        self._isr_kwargs = isr_kwargs or {}
+        self._store_kwargs: dict[str, Any] = {"capacity": capacity, "held_out": held_out}
+        self._is_trained = isr is not None
+        self._n_trainings = 0
+        self._steps_since_training = 0
+        self._labels_at_training = 0
+        self._probability = 1.0
+        self._has_warned = False
+        self._connection: Connection
+        self._rngs: list[np.random.Generator] | None = None
+
+    def _init_callback(self) -> None:
+        _refuse_what_rewards_do_not_reach(self.model)
+        self._connection = Connection(self.training_env)
+        if self._rngs is None:
+            self._make_parts()
+        self.isr.check_spaces(*self._connection.spaces())
+
+    def _make_parts(self) -> None:
+        spaces = self._connection.spaces()
+        seeds = np.random.SeedSequence(self.model.seed if self.seed is None else self.seed)
+        isr_seed, store_seed, self._fit_seed = (int(number) for number in seeds.generate_state(3))
+        self._rngs = [np.random.default_rng(child) for child in seeds.spawn(self._connection.n_envs)]
+        if isinstance(self._given_isr, InternalSocialReward):
+            self.isr = self._given_isr
+        elif self._given_isr is not None:
+            self.isr = InternalSocialReward.load(self._given_isr, device=self.model.device)
+        else:
+            kwargs = {"seed": isr_seed, "device": self.model.device, **self._isr_kwargs}
+            self.isr = InternalSocialReward(*spaces, **kwargs)
+        self.store = LabelStore(*spaces, **self._store_kwargs, seed=store_seed)
+
+    def _on_training_start(self) -> None:
+        assert self._rngs is not None
+        self._probability = self._attendance_probability()
+        if self._probability < 1.0:
+            self._check_departure()
+        self._connection.connect(self.isr.predict, self._probability, self.coefficient, self._rngs)
+
+    def _on_step(self) -> bool:
+        self._steps_since_training += self._connection.n_envs
+        before, self._probability = self._probability, self._attendance_probability()
+        leaves = self._probability < before and (before == 1.0 or self._probability == 0.0)
+        is_due = self.train_every is not None and self._steps_since_training >= self.train_every
+        if leaves or is_due:
+            self._collect_labels()
+            if leaves:
+                self._check_departure()
+            if self.store.n_added > self._labels_at_training:
+                self.train()
+        if leaves or is_due or self._probability != before:
+            self._connection.update(self.isr.predict, self._probability)
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self._collect_labels()
+        self._log()
+
+    def _on_training_end(self) -> None:
+        self._collect_labels()
+        self._connection.disconnect()
+
+    def train(self) -> TrainingMetrics:
+        """
+        Train the ISR on the labels given so far, now, whatever the schedule says.
+
+        :return: How well it went.
+        """
+        metrics = fit(
+            self.isr, self.store, self.gradient_steps, self.batch_size, seed=self._fit_seed + self._n_trainings
+        )
+        self._n_trainings += 1
+        self._steps_since_training = 0
+        self._labels_at_training = self.store.n_added
+        self._is_trained = True
+        self.logger.record("isr/train_loss", metrics.train_loss)
+        self.logger.record("isr/held_out_mse", metrics.held_out_mse)
+        if self.verbose >= 1:
+            print(
+                f"ISR trained at step {self.num_timesteps} on {metrics.n_labels} labels: "
+                f"held-out MSE {metrics.held_out_mse:.2g}"
+            )
+        return metrics
+
+    def _attendance_probability(self) -> float:
+        # SB3 updates its own progress only once a rollout, and would let the caregiver leave late.
+        total = max(1, self.model._total_timesteps)
+        return attendance_probability(self.presence, 1.0 - self.model.num_timesteps / total)
+
+    def _check_departure(self) -> None:
+        if not self._is_trained and self.coefficient and len(self.store) == 0:
+            raise ValueError(
+                "The caregiver must give labels before it leaves, but there is none and it leaves at step "
+                f"{self.model.num_timesteps} ({self.presence!r}). Let it stay longer, see that "
+                "info['social_reward'] is written (by SocialRewardWrapper, say), or give an ISR that was trained "
+                "before: ISRCallback(isr=...)."
+            )
+
+    def _collect_labels(self) -> None:
+        for labels in self._connection.take_labels():
+            self.store.add(labels)
+
+    def _log(self) -> None:
+        sums = self._connection.take_sums()
+        if not sums.transitions:
+            return
+        self.logger.record("isr/labels", self.store.n_added)
+        for name in ("utility", "environment_reward", "social_reward", "presence"):
+            self.logger.record_mean(f"isr/{name}", getattr(sums, name) / sums.transitions)
+        absences = sums.transitions - sums.presence
+        if absences:
+            self.logger.record_mean("isr/internal_reward", sums.internal_reward / absences)
+        if sums.episodes:
+            self.logger.record_mean("isr/social_return", sums.social_return / sums.episodes)
+            self._warn_if_nothing_was_said(sums)
+
+    def _warn_if_nothing_was_said(self, sums: Sums) -> None:
+        if sums.presence and not self.store.n_added and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                'The caregiver attended whole episodes and gave no label: no info had the key "social_reward". '
+                "Wrap the environments in SocialRewardWrapper, or let them write the key.",
+                stacklevel=2,
+            )
+
+
+def _refuse_what_rewards_do_not_reach(model: BaseAlgorithm) -> None:
+    # By name: sb3-contrib is an extra.
+    if any(base.__name__ == "ARS" for base in type(model).__mro__):
+        raise ValueError("ARS maximizes the Monitor's reward, which no ISR wrapper changes; use another algorithm.")
+    if isinstance(getattr(model, "replay_buffer", None), HerReplayBuffer):
+        raise ValueError(
+            "HerReplayBuffer asks the environment for rewards anew, past any ISR wrapper; use the ReplayBuffer."
+        )

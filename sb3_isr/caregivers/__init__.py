@@ -1,0 +1,16 @@
+"""What a caregiver is, and the ones that ship."""
+
+from sb3_isr.caregivers.base import Caregiver, FunctionCaregiver, Transition
+from sb3_isr.caregivers.imperfect import DelayedCaregiver, NoisyCaregiver, SparseCaregiver
+from sb3_isr.caregivers.simulated import PraiseCaregiver, TaskRewardCaregiver
+
+__all__ = [
+    "Caregiver",
+    "DelayedCaregiver",
+    "FunctionCaregiver",
+    "NoisyCaregiver",
+    "PraiseCaregiver",
+    "SparseCaregiver",
+    "TaskRewardCaregiver",
+    "Transition",
+]

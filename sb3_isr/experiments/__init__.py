@@ -1,0 +1,1 @@
+"""Experiments: running, drawing and reporting them."""

@@ -1,0 +1,128 @@
+"""What the caregiver said, and what it said it about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+
+from sb3_isr.spaces import Array, Observations, check_batch, put, take, zeros
+
+
+class LabelBatch(NamedTuple):
+    """
+    Labelled transitions.
+
+    :param observations: Array ``[n, *shape]``, or a dictionary of such arrays: what the learner saw.
+    :param actions: Array ``[n, *shape]``: what it then did, as the environment was told it.
+    :param social_rewards: float32 ``[n]``: the caregiver's ``R_s`` for it.
+    """
+
+    observations: Observations
+    actions: Array
+    social_rewards: Array
+
+
+class LabelStore:
+    """
+    Holds the newest labels, in the spaces' own dtypes, and keeps a random part of them out of training.
+
+    Labels are drawn balanced: as many with a reward (or a reproach) as with a 0, since praise is rare and a model
+    that never predicts it is right most of the time.
+
+    :param observation_space: The learner's observation space.
+    :param action_space: The environment's action space.
+    :param capacity: The most labels that are held; beyond it the oldest are overwritten.
+    :param held_out: Each label's probability of being held out, in [0, 1). No gradient ever sees those.
+    :param seed: Seeds the choice of the held-out part and the drawing of batches.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        capacity: int = 200_000,
+        held_out: float = 0.1,
+        seed: int | None = None,
+    ) -> None:
+        if capacity < 1:
+            raise ValueError(f"The label store's capacity must be at least 1, got {capacity}.")
+        if not 0.0 <= held_out < 1.0:
+            raise ValueError(f"The held-out fraction must lie in [0, 1), or nothing is trained on, got {held_out!r}.")
+        self.observation_space = observation_space
+        self.action_space = action_space
+        self.capacity = capacity
+        self.held_out = held_out
+        #: How many labels were ever added; the store holds the newest ``capacity`` of them.
+        self.n_added = 0
+        self._rng = np.random.default_rng(seed)
+        self._observations = zeros(observation_space, capacity)
+        self._actions = np.asarray(zeros(action_space, capacity))
+        self._social_rewards = np.zeros(capacity, np.float32)
+        self._is_held_out = np.zeros(capacity, bool)
+        self._kinds: list[Array] | None = None
+
+    def __len__(self) -> int:
+        return min(self.n_added, self.capacity)
+
+    @property
+    def n_held_out(self) -> int:
+        """How many of the labels in the store are held out."""
+        return int(self._is_held_out[: len(self)].sum())
+
+    def add(self, batch: LabelBatch) -> None:
+        """
+        Copy labels into the store.
+
+        :param batch: The labels.
+        :raises ValueError: If a shape does not fit the spaces or a number is not finite. Nothing is then added.
+        """
+        rewards = np.asarray(batch.social_rewards, dtype=np.float32)
+        if rewards.ndim != 1 or not np.isfinite(rewards).all():
+            raise ValueError(f"Labels must be finite numbers in an array of shape [n], got {batch.social_rewards!r}.")
+        check_batch("The labels' observations", batch.observations, self.observation_space, len(rewards))
+        check_batch("The labels' actions", batch.actions, self.action_space, len(rewards))
+        newest = slice(max(0, len(rewards) - self.capacity), None)
+        index = (self.n_added + np.arange(len(rewards))[newest]) % self.capacity
+        put(self._observations, index, take(batch.observations, newest))
+        self._actions[index] = batch.actions[newest]
+        self._social_rewards[index] = rewards[newest]
+        self._is_held_out[index] = self._rng.random(len(index)) < self.held_out
+        self.n_added += len(rewards)
+        self._kinds = None
+
+    def sample(self, batch_size: int) -> LabelBatch:
+        """
+        Draw labels to train on, with replacement, each of the two kinds (0 and not 0) with equal probability.
+
+        :param batch_size: How many.
+        :return: Labels of which none is held out.
+        :raises ValueError: If there is no label to train on.
+        """
+        if self._kinds is None:
+            trained_on = np.flatnonzero(~self._is_held_out[: len(self)])
+            rewarded = self._social_rewards[trained_on] != 0
+            self._kinds = [kind for kind in (trained_on[rewarded], trained_on[~rewarded]) if len(kind)]
+        if not self._kinds:
+            raise ValueError(f"There is no label to train on: of {len(self)} given, {self.n_held_out} are held out.")
+        kind_of = self._rng.integers(len(self._kinds), size=batch_size)
+        rank = self._rng.random(batch_size)
+        index = np.empty(batch_size, int)
+        for number, kind in enumerate(self._kinds):
+            drawn = kind_of == number
+            index[drawn] = kind[(rank[drawn] * len(kind)).astype(int)]
+        return self._at(index)
+
+    def held_out_batches(self, batch_size: int = 1024) -> Iterator[LabelBatch]:
+        """
+        :param batch_size: The most labels in one batch.
+        :return: The held-out labels, each once, in the order of the store.
+        """
+        index = np.flatnonzero(self._is_held_out[: len(self)])
+        for start in range(0, len(index), batch_size):
+            yield self._at(index[start : start + batch_size])
+
+    def _at(self, index: Array) -> LabelBatch:
+        return LabelBatch(take(self._observations, index), self._actions[index], self._social_rewards[index])

@@ -1,0 +1,82 @@
+"""Fits an ISR to a caregiver's labels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional as F
+
+from sb3_isr.labels import LabelStore
+from sb3_isr.model import InternalSocialReward, private_randomness
+
+
+class TrainingMetrics(NamedTuple):
+    """
+    What one call of :func:`fit` did.
+
+    :param train_loss: Mean squared error over the balanced batches of the last tenth of the gradient steps.
+    :param held_out_mse: Mean squared error on the held-out labels as they came (not balanced), without a gradient;
+        NaN if none is held out. Both are in units of the social reward, squared.
+    :param n_labels: Labels in the store, those held out among them.
+    :param gradient_steps: Gradient steps taken.
+    """
+
+    train_loss: float
+    held_out_mse: float
+    n_labels: int
+    gradient_steps: int
+
+
+def fit(
+    isr: InternalSocialReward,
+    store: LabelStore,
+    gradient_steps: int = 2000,
+    batch_size: int = 256,
+    max_grad_norm: float = 1.0,
+    seed: int = 0,
+) -> TrainingMetrics:
+    """
+    Regress the labels on observation and action. Training goes on from the ISR's present weights and optimizer.
+
+    :param isr: The model; changed in place.
+    :param store: The labels.
+    :param gradient_steps: How many batches to fit. One epoch is ``len(store) / batch_size`` of them.
+    :param batch_size: Labels in a batch.
+    :param max_grad_norm: The gradient's norm is clipped at this.
+    :param seed: Seeds what a network of one's own draws while training (dropout, say). The global generators are
+        left as they were, so that the learner's own run does not change.
+    :return: How well it went.
+    :raises ValueError: If the store holds no label, or a number of steps or labels is not positive.
+    """
+    if gradient_steps < 1 or batch_size < 1:
+        raise ValueError(f"gradient_steps and batch_size must be at least 1, got {gradient_steps} and {batch_size}.")
+    last_tenth = max(1, gradient_steps // 10)
+    loss_sum = torch.zeros((), device=isr.device)
+    isr.train()
+    with private_randomness(seed, isr.device):
+        for step in range(gradient_steps):
+            batch = store.sample(batch_size)
+            loss = F.mse_loss(isr(*isr.tensors(batch.observations, batch.actions)), isr.tensor(batch.social_rewards))
+            isr.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(isr.parameters(), max_grad_norm)
+            isr.optimizer.step()
+            if step >= gradient_steps - last_tenth:
+                loss_sum += loss.detach()
+    isr.eval()
+    return TrainingMetrics(float(loss_sum) / last_tenth, held_out_mse(isr, store), len(store), gradient_steps)
+
+
+def held_out_mse(isr: InternalSocialReward, store: LabelStore) -> float:
+    """
+    :param isr: The model.
+    :param store: The labels, some of them held out.
+    :return: Mean squared error on the held-out labels, without a gradient; NaN if none is held out.
+    """
+    squared_error, n = 0.0, 0
+    for batch in store.held_out_batches():
+        error = isr.predict(batch.observations, batch.actions) - batch.social_rewards
+        squared_error += float((error.astype(float) ** 2).sum())
+        n += len(error)
+    return squared_error / n if n else float("nan")

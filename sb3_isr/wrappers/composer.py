@@ -1,0 +1,181 @@
+"""The one place where the equation is applied to transitions; both ISR wrappers are shells around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sb3_isr.labels import LabelBatch
+from sb3_isr.spaces import Array, Observations, concatenate, take
+from sb3_isr.utility import utility
+
+#: ``R_i`` of a batch: ``InternalSocialReward.predict``, or any function of observations and actions like it.
+InternalReward = Callable[[Observations, Array], Array]
+
+
+class Sums(NamedTuple):
+    """
+    What the wrapper saw since it was last asked, added up over transitions (or, for the last two, episodes).
+
+    Numbers of transitions, and the sums of their U, R_e, R_s (the true one, also while the caregiver is absent), R_i
+    (while it is absent) and P; the number of finished episodes, and the sum of their true social returns.
+    """
+
+    transitions: float = 0.0
+    utility: float = 0.0
+    environment_reward: float = 0.0
+    social_reward: float = 0.0
+    internal_reward: float = 0.0
+    presence: float = 0.0
+    episodes: float = 0.0
+    social_return: float = 0.0
+
+
+class RewardComposer:
+    """
+    Turns the true rewards of environments that step together into utilities, and keeps what the caregiver said.
+
+    Until something is connected it returns rewards as they come.
+
+    :param n_envs: How many environments step together.
+    :param internal_reward: If given, it is connected for good, and no caregiver ever attends.
+    """
+
+    def __init__(self, n_envs: int, internal_reward: InternalReward | None = None) -> None:
+        self.n_envs = n_envs
+        self._is_for_good = False
+        self._internal_reward: InternalReward | None = None
+        self._coefficient = 1.0
+        self._probability = 0.0
+        self._rngs: list[np.random.Generator] = []
+        self._present: Array | None = None
+        self._labels: list[LabelBatch] = []
+        self._sums = np.zeros(len(Sums._fields))
+        self._social_returns = np.zeros(n_envs)
+        if internal_reward is not None:
+            self.connect(internal_reward, probability=0.0)
+            self._is_for_good = True
+
+    def connect(
+        self,
+        internal_reward: InternalReward,
+        probability: float,
+        coefficient: float = 1.0,
+        rngs: Sequence[np.random.Generator] | None = None,
+    ) -> None:
+        """
+        From now on rewards become utilities.
+
+        :param internal_reward: Gives ``R_i``.
+        :param probability: That the caregiver attends an episode.
+        :param coefficient: ``R_i`` is multiplied by it; with 0 the internal reward is not even asked for.
+        :param rngs: One generator for each environment, from which its caregiver's presence is drawn. Those of the
+            first connection stay.
+        :raises ValueError: If an ISR was connected for good.
+        """
+        if self._is_for_good:
+            raise ValueError(
+                "An ISR wrapper that was made with an ISR of its own cannot be connected to an ISRCallback; "
+                "give the ISR to the callback instead: ISRCallback(presence=..., isr=isr)."
+            )
+        self._coefficient = coefficient
+        # Kept from the first connection on: in a subprocess they go on here, not in the callback.
+        self._rngs = self._rngs or list(rngs or np.random.default_rng().spawn(self.n_envs))
+        self.update(internal_reward, probability)
+        if self._present is None:
+            self._present = self._attends(range(self.n_envs))
+
+    def update(self, internal_reward: InternalReward, probability: float) -> None:
+        """
+        :param internal_reward: Gives ``R_i`` from now on.
+        :param probability: That the caregiver attends an episode that starts from now on.
+        """
+        self._internal_reward = internal_reward
+        self._probability = probability
+
+    def disconnect(self) -> None:
+        """From now on rewards are left as they come. Who attends the running episodes is remembered."""
+        self._internal_reward = None
+
+    def reset(self) -> None:
+        """Every environment starts an episode."""
+        self._social_returns[:] = 0.0
+        self._present = None if self._internal_reward is None else self._attends(range(self.n_envs))
+
+    def compose(
+        self,
+        observations: Observations,
+        actions: Array,
+        rewards: Array,
+        dones: Array,
+        infos: Sequence[dict[str, Any]],
+    ) -> Array:
+        """
+        :param observations: What the learner saw before it acted, ``[n_envs, *shape]``.
+        :param actions: What the environments were told, ``[n_envs, *shape]``.
+        :param rewards: The true rewards, ``[n_envs]``; left as they are.
+        :param dones: Whether an episode ended, bool ``[n_envs]``.
+        :param infos: ``social_reward`` is the caregiver's label; without the key there is none.
+        :return: The utilities in a fresh floating array ``[n_envs]``; the rewards themselves if unconnected.
+        :raises ValueError: If a label is not a finite number.
+        """
+        if self._internal_reward is None or self._present is None:
+            return rewards
+        present = self._present
+        said = [info.get("social_reward") for info in infos]
+        dtype = np.promote_types(rewards.dtype, np.float32)
+        social_rewards = np.array([0.0 if label is None else label for label in said], dtype=dtype)
+        if not np.isfinite(social_rewards).all():
+            raise ValueError(
+                f'info["social_reward"] must be a finite number, got {said}; leave the key out where there is no label.'
+            )
+        internal_rewards = np.zeros(self.n_envs)
+        if self._coefficient and not present.all():
+            internal_rewards = self._coefficient * self._internal_reward(observations, actions) * ~present
+        utilities = utility(rewards, social_rewards, internal_rewards, present)
+
+        is_label = present & np.array([label is not None for label in said])
+        if is_label.any():
+            index = np.flatnonzero(is_label)
+            self._labels.append(LabelBatch(take(observations, index), actions[index], social_rewards[index]))
+        self._add_up(rewards, social_rewards, internal_rewards, utilities)
+        if dones.any():
+            self._end_episodes(np.flatnonzero(dones))
+        return utilities.astype(dtype)
+
+    def take_labels(self) -> LabelBatch | None:
+        """
+        :return: The labels given since the last call, oldest first; None if there are none.
+        """
+        labels, self._labels = self._labels, []
+        if not labels:
+            return None
+        observations, actions, social_rewards = zip(*labels, strict=True)
+        return LabelBatch(concatenate(observations), np.concatenate(actions), np.concatenate(social_rewards))
+
+    def take_sums(self) -> Sums:
+        """
+        :return: What happened since the last call.
+        """
+        sums = Sums(*self._sums.tolist())
+        self._sums[:] = 0.0
+        return sums
+
+    def _attends(self, indices: Sequence[int] | Array) -> Array:
+        return np.array([self._rngs[i].random() < self._probability for i in indices])
+
+    def _add_up(self, rewards: Array, social_rewards: Array, internal_rewards: Array, utilities: Array) -> None:
+        assert self._present is not None
+        self._social_returns += social_rewards
+        social, internal = social_rewards.sum(), internal_rewards.sum()
+        environment = rewards.sum() - social
+        self._sums[:6] += (self.n_envs, utilities.sum(), environment, social, internal, self._present.sum())
+
+    def _end_episodes(self, indices: Array) -> None:
+        assert self._present is not None
+        self._sums[6:] += (len(indices), self._social_returns[indices].sum())
+        self._social_returns[indices] = 0.0
+        self._present = self._present.copy()
+        self._present[indices] = self._attends(indices)

@@ -1,0 +1,88 @@
+"""The ISR wrapper for one Gymnasium environment."""
+
+from __future__ import annotations
+
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.env_util import is_wrapped
+from stable_baselines3.common.monitor import Monitor
+
+from sb3_isr.model import InternalSocialReward
+from sb3_isr.wrappers.composer import RewardComposer
+
+
+class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any]):
+    """
+    Turns the true reward into the utility ``U = R_e + P * R_s + (1 - P) * R_i``.
+
+    Nothing changes until an :class:`~sb3_isr.ISRCallback` connects it. :class:`~sb3_isr.VecISRReward` does the same
+    for many environments in one call, and is faster. Put a ``Monitor`` inside: outside it reports U for the true
+    reward.
+
+    :param env: An environment whose ``info["social_reward"]`` says which part of the reward is the caregiver's.
+    :param isr: A trained ISR that rewards from the first step on, as if the caregiver were gone for good.
+    :raises ValueError: If the ISR was made for other spaces.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], isr: InternalSocialReward | None = None) -> None:
+        super().__init__(env)
+        if isr is not None:
+            isr.check_spaces(self.observation_space, self.action_space)
+        self._composer = RewardComposer(1, isr.predict if isr else None)
+        self._observation: Any = None
+
+    def isr_call(self, method: str, *args: Any) -> Any:
+        """
+        How :class:`~sb3_isr.ISRCallback` reaches the part that applies the equation, in whatever process it lives.
+
+        :param method: Name of a method of ``RewardComposer``.
+        :param args: Its arguments.
+        :return: What it returns.
+        """
+        return getattr(self._composer, method)(*args)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """
+        :param seed: Passed on.
+        :param options: Passed on.
+        :return: The first observation and its info.
+        """
+        self._observation, info = self.env.reset(seed=seed, options=options)
+        self._composer.reset()
+        return self._observation, info
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """
+        :param action: Passed on.
+        :return: Observation, utility (a Python float), terminated, truncated and info.
+        """
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        utilities = self._composer.compose(
+            _batch_of_one(self._observation),
+            _batch_of_one(action),
+            np.array([float(reward)]),
+            np.array([terminated or truncated]),
+            [info],
+        )
+        self._observation = observation
+        return observation, float(utilities[0]), terminated, truncated, info
+
+    def isr_spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        """
+        :return: Observation space and action space here, where other wrappers outside do not change them.
+        """
+        return self.observation_space, self.action_space
+
+    def isr_monitored(self) -> bool:
+        """
+        :return: Whether a ``Monitor`` inside reports the true reward.
+        """
+        return is_wrapped(self.env, Monitor)
+
+
+def _batch_of_one(element: Any) -> Any:
+    if isinstance(element, dict):
+        return {key: np.asarray(value)[None] for key, value in element.items()}
+    return np.asarray(element)[None]

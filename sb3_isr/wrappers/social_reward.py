@@ -1,0 +1,67 @@
+"""A caregiver beside any Gymnasium environment."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+
+from sb3_isr.caregivers.base import Caregiver, Transition
+
+
+class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any]):
+    """
+    Asks a caregiver about each transition, adds its reward ``R_s`` to the environment's ``R_e``, and says in
+    ``info["social_reward"]`` which part of the sum is social. No key means that the caregiver said nothing.
+
+    A ``Monitor`` may be inside (``make_vec_env`` and RL Zoo put it there): the episode's return that it reports in
+    ``info["episode"]`` is then corrected by what the caregiver changed.
+
+    :param env: Any environment.
+    :param caregiver: Who is asked. It is asked at every step, also in autonomy, where its answers measure what is
+        lost and are used for nothing else. The wrapper keeps a copy, since a caregiver may remember an episode.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], caregiver: Caregiver) -> None:
+        super().__init__(env)
+        self.caregiver = copy.deepcopy(caregiver)
+        self._observation: Any = None
+        self._return_change = 0.0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """
+        :param seed: Seeds the environment, and the caregiver too.
+        :param options: Passed on.
+        :return: The first observation and its info.
+        """
+        self._observation, info = self.env.reset(seed=seed, options=options)
+        self.caregiver.reset(seed)
+        self._return_change = 0.0
+        return self._observation, info
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """
+        :param action: Passed on.
+        :return: Observation, ``R_e + R_s`` (a Python float), terminated, truncated and info.
+        :raises ValueError: If the caregiver says something that is neither a finite number nor None.
+        """
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        transition = Transition(self._observation, action, float(reward), observation, terminated, truncated, info)
+        social_reward = self.caregiver.social_reward(transition)
+        true_reward = self.caregiver.environment_reward(transition)
+        info = {key: value for key, value in info.items() if key != "social_reward"}
+        if social_reward is not None:
+            if not math.isfinite(social_reward):
+                raise ValueError(
+                    f"A caregiver must return a finite number, or None to say nothing, but {self.caregiver!r} "
+                    f"returned {social_reward!r}."
+                )
+            info["social_reward"] = float(social_reward)
+            true_reward += float(social_reward)
+        self._return_change += true_reward - transition.reward
+        if "episode" in info:
+            info["episode"] = {**info["episode"], "r": info["episode"]["r"] + self._return_change}
+        self._observation = observation
+        return observation, true_reward, terminated, truncated, info
