@@ -107,7 +107,7 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
     if isinstance(space, spaces.MultiDiscrete):
         return {"type": "MultiDiscrete", "nvec": space.nvec.tolist()}
     if isinstance(space, spaces.MultiBinary):
-        return {"type": "MultiBinary", "n": list(space.shape)}
+        return {"type": "MultiBinary", "n": space.n if isinstance(space.n, int) else list(space.shape)}
     raise ValueError(
         f"A space must be Box, Discrete, MultiDiscrete, MultiBinary or a Dict of these, got {space}; "
         "wrap the environment so that it is."
@@ -132,7 +132,8 @@ def space_from_json(text: dict[str, Any]) -> gym.Space[Any]:
     if kind == "MultiDiscrete":
         return spaces.MultiDiscrete(np.array(text["nvec"]))
     if kind == "MultiBinary":
-        return spaces.MultiBinary(text["n"])
+        n = text["n"]
+        return spaces.MultiBinary(n if isinstance(n, int) else tuple(n))
     raise ValueError(f"A space's type must be Box, Discrete, MultiDiscrete, MultiBinary or Dict, got {kind!r}.")
 
 

@@ -39,6 +39,7 @@ class Caregiver(Protocol):
 
         :param seed: Seeds the caregiver's own randomness; None leaves it as it is.
         """
+        return None
 
     def social_reward(self, transition: Transition) -> float | None:
         """

@@ -50,7 +50,9 @@ class RewardComposer:
         self._coefficient = 1.0
         self._probability = 0.0
         self._rngs: list[np.random.Generator] = []
-        self._present: Array | None = None
+        self._present = np.zeros(n_envs, bool)
+        # Presence is drawn at an episode's first step, so that an end and the reset after it are one start.
+        self._starts = np.ones(n_envs, bool)
         self._labels: list[LabelBatch] = []
         self._sums = np.zeros(len(Sums._fields))
         self._social_returns = np.zeros(n_envs)
@@ -84,8 +86,6 @@ class RewardComposer:
         # Kept from the first connection on: in a subprocess they go on here, not in the callback.
         self._rngs = self._rngs or list(rngs or np.random.default_rng().spawn(self.n_envs))
         self.update(internal_reward, probability)
-        if self._present is None:
-            self._present = self._attends(range(self.n_envs))
 
     def update(self, internal_reward: InternalReward, probability: float) -> None:
         """
@@ -102,7 +102,7 @@ class RewardComposer:
     def reset(self) -> None:
         """Every environment starts an episode."""
         self._social_returns[:] = 0.0
-        self._present = None if self._internal_reward is None else self._attends(range(self.n_envs))
+        self._starts[:] = True
 
     def compose(
         self,
@@ -121,8 +121,11 @@ class RewardComposer:
         :return: The utilities in a fresh floating array ``[n_envs]``; the rewards themselves if unconnected.
         :raises ValueError: If a label is not a finite number.
         """
-        if self._internal_reward is None or self._present is None:
+        if self._internal_reward is None:
+            self._starts |= dones
             return rewards
+        if self._starts.any():
+            self._draw_presence()
         present = self._present
         said = [info.get("social_reward") for info in infos]
         dtype = np.promote_types(rewards.dtype, np.float32)
@@ -163,19 +166,18 @@ class RewardComposer:
         self._sums[:] = 0.0
         return sums
 
-    def _attends(self, indices: Sequence[int] | Array) -> Array:
-        return np.array([self._rngs[i].random() < self._probability for i in indices])
+    def _draw_presence(self) -> None:
+        for i in np.flatnonzero(self._starts):
+            self._present[i] = self._rngs[i].random() < self._probability
+        self._starts[:] = False
 
     def _add_up(self, rewards: Array, social_rewards: Array, internal_rewards: Array, utilities: Array) -> None:
-        assert self._present is not None
         self._social_returns += social_rewards
         social, internal = social_rewards.sum(), internal_rewards.sum()
         environment = rewards.sum() - social
         self._sums[:6] += (self.n_envs, utilities.sum(), environment, social, internal, self._present.sum())
 
     def _end_episodes(self, indices: Array) -> None:
-        assert self._present is not None
         self._sums[6:] += (len(indices), self._social_returns[indices].sum())
         self._social_returns[indices] = 0.0
-        self._present = self._present.copy()
-        self._present[indices] = self._attends(indices)
+        self._starts[indices] = True

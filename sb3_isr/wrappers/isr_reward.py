@@ -13,7 +13,7 @@ from sb3_isr.model import InternalSocialReward
 from sb3_isr.wrappers.composer import RewardComposer
 
 
-class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any]):
+class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """
     Turns the true reward into the utility ``U = R_e + P * R_s + (1 - P) * R_i``.
 
@@ -27,7 +27,8 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any]):
     """
 
     def __init__(self, env: gym.Env[Any, Any], isr: InternalSocialReward | None = None) -> None:
-        super().__init__(env)
+        gym.utils.RecordConstructorArgs.__init__(self, isr=isr, _disable_deepcopy=True)
+        gym.Wrapper.__init__(self, env)
         if isr is not None:
             isr.check_spaces(self.observation_space, self.action_space)
         self._composer = RewardComposer(1, isr.predict if isr else None)

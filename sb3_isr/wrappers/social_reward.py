@@ -11,7 +11,7 @@ import gymnasium as gym
 from sb3_isr.caregivers.base import Caregiver, Transition
 
 
-class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any]):
+class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """
     Asks a caregiver about each transition, adds its reward ``R_s`` to the environment's ``R_e``, and says in
     ``info["social_reward"]`` which part of the sum is social. No key means that the caregiver said nothing.
@@ -25,7 +25,8 @@ class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any]):
     """
 
     def __init__(self, env: gym.Env[Any, Any], caregiver: Caregiver) -> None:
-        super().__init__(env)
+        gym.utils.RecordConstructorArgs.__init__(self, caregiver=caregiver)
+        gym.Wrapper.__init__(self, env)
         self.caregiver = copy.deepcopy(caregiver)
         self._observation: Any = None
         self._return_change = 0.0
