@@ -92,7 +92,7 @@ def test_paper_preset_writes_the_action_at_the_agents_cell() -> None:
 
 
 def test_plane_encoding_needs_a_grid_and_discrete_actions() -> None:
-    for observation_space, action_space in [(BOX, ACTIONS[0]), (GRID, ACTIONS[2])]:
+    for observation_space, action_space in ((SPACES[0], ACTIONS[0]), (SPACES[1], ACTIONS[2])):
         with pytest.raises(ValueError, match='use "one_hot"'):
             InternalSocialReward(observation_space, action_space, action_encoding="plane")
     with pytest.raises(ValueError, match="got 'two_hot'"):

@@ -14,7 +14,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
-from sb3_isr.envs.coin_game import GOAL, PRAISE, WALL, CoinGameRules, Placement
+from sb3_isr.envs.coin_game_rules import GOAL, PRAISE, WALL, CoinGameRules, Placement
 
 # What each action adds to the direction.
 _TURN = np.array([-1, 1, 0])

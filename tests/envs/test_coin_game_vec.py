@@ -13,7 +13,8 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from sb3_isr.envs.coin_game import MAPS, CoinGameEnv, Placement
+from sb3_isr.envs.coin_game import CoinGameEnv
+from sb3_isr.envs.coin_game_rules import MAPS, Placement
 from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
 
 LEFT, RIGHT, FORWARD = 0, 1, 2
