@@ -100,7 +100,7 @@ def run_demo(config: DemoConfig, out: Path) -> dict[str, Any]:
         "seed": config.seed,
         "goals_at_departure": at_end["socialization"],
         "goals_per_episode": {condition: at_end[condition] for condition in CONDITIONS},
-        "retention": {condition: at_end[condition] / at_end["socialization"] for condition in CONDITIONS},
+        "retention": {condition: _retention(at_end[condition], at_end["socialization"]) for condition in CONDITIONS},
         "isr_training": training._asdict(),
         "curves": curves,
         "config": asdict(config),
@@ -124,10 +124,12 @@ def table(result: dict[str, Any]) -> str:
     :return: The numbers that matter, and what they are.
     """
     config = result["config"]
-    rows = [("at departure", result["goals_at_departure"], 1.0)]
-    rows += [(name, result["goals_per_episode"][name], result["retention"][name]) for name in CONDITIONS]
+    rows = [("at departure", result["goals_at_departure"], "1.00")]
+    for name in CONDITIONS:
+        retention = result["retention"][name]
+        rows.append((name, result["goals_per_episode"][name], "-" if retention is None else f"{retention:.2f}"))
     lines = [f"{'':14}goals/episode  retention"]
-    lines += [f"{name:14}{goals:13.2f}{retention:11.2f}" for name, goals, retention in rows]
+    lines += [f"{name:14}{goals:13.2f}{retention:>11}" for name, goals, retention in rows]
     lines += [
         "",
         f"Goals that the learner reached per episode of 20 steps while it learned, mean over the last tenth of each "
@@ -204,6 +206,10 @@ def _curve(steps: list[int], goals: list[int], n_points: int = 40) -> dict[str, 
     parts = zip(np.array_split(steps, n_points), np.array_split(goals, n_points), strict=True)
     means = [(float(s.mean()), float(g.mean())) for s, g in parts if len(s)]
     return {"steps": [step for step, _ in means], "goals": [goal for _, goal in means]}
+
+
+def _retention(at_end: float, at_departure: float) -> float | None:
+    return at_end / at_departure if at_departure else None  # nothing was learned, so nothing can be kept
 
 
 def _mean_of_last_tenth(curve: dict[str, list[float]]) -> float:
