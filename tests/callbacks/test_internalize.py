@@ -180,8 +180,17 @@ def test_evaluation_sees_the_true_reward_and_uses_up_no_label() -> None:
     model.learn(64, callback=[callback, evaluate])
     assert evaluate.last_mean_reward == evaluate.best_mean_reward == -0.5
     assert callback.store.n_added == 32
-    # After training the training environment changes nothing either.
+
+
+@pytest.mark.parametrize("presence", ["always", "leave_at_0.5"])
+def test_after_training_the_training_environment_changes_nothing_either(presence: str) -> None:
+    training = VecISRReward(scripted_vec_env(SCRIPTS))
+    model = ppo(training)
+    model.learn(64, callback=ISRCallback(presence, **QUICK))
     assert evaluate_policy(model, training, n_eval_episodes=3)[0] == -0.5
+    training.reset()
+    rewards = [training.step(np.zeros(2, int))[1].tolist() for _ in range(4)]
+    assert rewards == [[-0.5, -0.5]] * 3 + [[1.0, 1.0]]
     assert training.isr_call("take_labels") is None
 
 

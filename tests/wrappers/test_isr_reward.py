@@ -92,6 +92,17 @@ def test_what_the_caregiver_would_say_is_still_measured() -> None:
     assert venv.isr_call("take_sums").transitions == 0
 
 
+def test_internal_rewards_are_measured_only_where_the_caregiver_is_absent() -> None:
+    venv = VecISRReward(scripted_vec_env([[(0.0, 1.0)] * 4] * 8))
+    venv.reset()
+    venv.isr_call("connect", lambda observations, actions: np.full(8, 0.25), 0.5)
+    utilities = venv.step(np.zeros(8, int))[1]
+    assert set(utilities) == {0.25, 1.0}
+    sums = venv.isr_call("take_sums")
+    assert sums.presence == (utilities == 1.0).sum()
+    assert sums.internal_reward == 0.25 * (utilities == 0.25).sum()
+
+
 def test_presence_is_drawn_at_each_episodes_start_and_lasts_for_the_episode() -> None:
     venv = VecISRReward(scripted_vec_env([[(0.0, 1.0)] * 5] * 4))
     venv.reset()

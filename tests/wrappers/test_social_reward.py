@@ -83,8 +83,8 @@ def test_environments_given_the_same_caregiver_do_not_share_its_memory() -> None
     caregiver = DelayedCaregiver(TaskRewardCaregiver(), 1)
     one, other = (SocialRewardWrapper(ScriptedEnv(SCRIPT), caregiver) for _ in range(2))
     one.reset()
-    one.step(0)
     other.reset()
+    assert "social_reward" not in one.step(0)[4]
     assert "social_reward" not in other.step(0)[4]
     assert one.step(0)[4]["social_reward"] == -1.0
 
