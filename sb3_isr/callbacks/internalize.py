@@ -109,13 +109,17 @@ class ISRCallback(BaseCallback):
 
     def _on_training_start(self) -> None:
         assert self._rngs is not None
-        self._probability = self._attendance_probability()
-        if self._probability < 1.0:
-            self._check_departure()
+        self._follow_presence()
         self._connection.connect(self.isr.predict, self._probability, self.coefficient, self._rngs)
 
     def _on_step(self) -> bool:
         self._steps_since_training += self._connection.n_envs
+        if self._follow_presence():
+            self._connection.update(self.isr.predict, self._probability)
+        return True
+
+    def _follow_presence(self) -> bool:
+        """Train the ISR if the caregiver leaves or it is time, and say whether the wrappers must hear of anything."""
         before, self._probability = self._probability, self._attendance_probability()
         leaves = self._probability < before and (before == 1.0 or self._probability == 0.0)
         is_due = self.train_every is not None and self._steps_since_training >= self.train_every
@@ -125,9 +129,7 @@ class ISRCallback(BaseCallback):
                 self._check_departure()
             if self.store.n_added > self._labels_at_training:
                 self.train()
-        if leaves or is_due or self._probability != before:
-            self._connection.update(self.isr.predict, self._probability)
-        return True
+        return leaves or is_due or self._probability != before
 
     def _on_rollout_end(self) -> None:
         self._collect_labels()
