@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -72,6 +74,12 @@ class LabelStore:
         """How many of the labels in the store are held out."""
         return int(self._is_held_out[: len(self)].sum())
 
+    @property
+    def label_range(self) -> tuple[float, float] | None:
+        """The least and the greatest label in the store, None if there is none."""
+        labels = self._social_rewards[: len(self)]
+        return (float(labels.min()), float(labels.max())) if len(labels) else None
+
     def add(self, batch: LabelBatch) -> None:
         """
         Copy labels into the store.
@@ -123,6 +131,52 @@ class LabelStore:
         index = np.flatnonzero(self._is_held_out[: len(self)])
         for start in range(0, len(index), batch_size):
             yield self._at(index[start : start + batch_size])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """
+        Write the labels, which of them are held out, and the generator's state, to an npz file without pickles.
+
+        :param path: The file.
+        """
+        observations = self._observations if isinstance(self._observations, dict) else {"": self._observations}
+        held = slice(len(self))
+        arrays: dict[str, Any] = {f"observations/{key}": value[held] for key, value in observations.items()}
+        arrays["actions"] = self._actions[held]
+        arrays["social_rewards"] = self._social_rewards[held]
+        arrays["is_held_out"] = self._is_held_out[held]
+        arrays["state"] = json.dumps({"n_added": self.n_added, "generator": self._rng.bit_generator.state})
+        np.savez(path, **arrays)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """
+        Read what :meth:`save` wrote into a store of the same spaces and capacity, in place of what it holds.
+
+        :param path: The file.
+        :raises ValueError: If the labels do not fit this store.
+        """
+        with np.load(path) as file:
+            state = json.loads(str(file["state"]))
+            rewards = file["social_rewards"]
+            if len(rewards) != min(state["n_added"], self.capacity):
+                raise ValueError(
+                    f"{os.fspath(path)!r} holds {len(rewards)} labels of {state['n_added']}, which does not fit a "
+                    f"store of capacity {self.capacity}; make it with the capacity it had."
+                )
+            observations: Observations = {
+                name.removeprefix("observations/"): file[name] for name in file.files if name.startswith("observations")
+            }
+            if not isinstance(self._observations, dict):
+                observations = observations[""]
+            check_batch("The file's observations", observations, self.observation_space, len(rewards))
+            check_batch("The file's actions", file["actions"], self.action_space, len(rewards))
+            held = slice(len(rewards))
+            put(self._observations, held, observations)
+            self._actions[held] = file["actions"]
+            self._social_rewards[held] = rewards
+            self._is_held_out[held] = file["is_held_out"]
+        self.n_added = state["n_added"]
+        self._rng.bit_generator.state = state["generator"]
+        self._kinds = None
 
     def _at(self, index: Array) -> LabelBatch:
         return LabelBatch(take(self._observations, index), self._actions[index], self._social_rewards[index])

@@ -65,6 +65,7 @@ def fit(
             if step >= gradient_steps - last_tenth:
                 loss_sum += loss.detach()
     isr.eval()
+    isr.label_range = store.label_range
     return TrainingMetrics(float(loss_sum) / last_tenth, held_out_mse(isr, store), len(store), gradient_steps)
 
 

@@ -12,6 +12,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 
 from sb3_isr.labels import LabelBatch
+from sb3_isr.spaces import Array
 from sb3_isr.wrappers import ISRRewardWrapper, VecISRReward
 from sb3_isr.wrappers.composer import InternalReward, Sums
 
@@ -83,6 +84,12 @@ class Connection:
         :return: The labels given since the last call.
         """
         return [labels for labels in self._call("take_labels") if labels is not None]
+
+    def last_internal_rewards(self) -> Array:
+        """
+        :return: ``R_i`` in the utilities of the last step, ``[n_envs]``; NaN where the caregiver attended.
+        """
+        return np.concatenate(self._call("last_internal_rewards"))
 
     def take_sums(self) -> Sums:
         """

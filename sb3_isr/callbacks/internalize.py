@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_isr.callbacks.checkpoint import Algorithm, load_model, newest_checkpoint, restore_generators, save_checkpoint
 from sb3_isr.callbacks.connection import Connection
+from sb3_isr.callbacks.relabel import ReplayRelabeler
 from sb3_isr.labels import LabelStore
 from sb3_isr.model import InternalSocialReward
 from sb3_isr.presence import PresenceSchedule, attendance_probability, presence_schedule
 from sb3_isr.trainer import TrainingMetrics, fit
 from sb3_isr.wrappers.composer import Sums
+
+
+@dataclass
+class _Clock:
+    """Where internalization stands. SB3's own counters start again with each ``learn``."""
+
+    probability: float = 1.0
+    n_trainings: int = 0
+    steps_since_training: int = 0
+    labels_at_training: int = 0
+    is_trained: bool = False
+    steps_since_checkpoint: int = 0
 
 
 class ISRCallback(BaseCallback):
@@ -34,6 +53,10 @@ class ISRCallback(BaseCallback):
     :param isr_kwargs: Arguments of :class:`~sb3_isr.InternalSocialReward` for the new one.
     :param coefficient: ``R_i`` is multiplied by it; with 0 the learner in autonomy has ``R_e`` alone.
     :param train_every: Train the ISR also every so many environment steps, if there are new labels.
+    :param relabel: Off-policy only: after each training, exchange the internal rewards in the replay buffer for those
+        that the ISR gives now. What the caregiver gave is left as it is.
+    :param checkpoint_dir: Folder for checkpoints of learner, ISR, labels and all; see :meth:`resume`.
+    :param checkpoint_every: Write one every so many environment steps, at the next start of a rollout.
     :param gradient_steps: Gradient steps of each training.
     :param batch_size: Labels in a batch.
     :param capacity: The most labels that are held; beyond it the oldest are overwritten.
@@ -54,6 +77,9 @@ class ISRCallback(BaseCallback):
         isr_kwargs: dict[str, Any] | None = None,
         coefficient: float = 1.0,
         train_every: int | None = None,
+        relabel: bool = False,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        checkpoint_every: int = 10_000,
         gradient_steps: int = 2000,
         batch_size: int = 256,
         capacity: int = 200_000,
@@ -64,27 +90,65 @@ class ISRCallback(BaseCallback):
         super().__init__(verbose)
         if isr is not None and isr_kwargs is not None:
             raise ValueError("isr_kwargs describe a new ISR, but isr is given too; leave one of them out.")
-        if train_every is not None and train_every < 1:
-            raise ValueError(f"train_every must be a number of steps, 1 or more, got {train_every!r}.")
+        for name, steps in (("train_every", train_every), ("checkpoint_every", checkpoint_every)):
+            if steps is not None and steps < 1:
+                raise ValueError(f"{name} must be a number of steps, 1 or more, got {steps!r}.")
         if not np.isfinite(coefficient):
             raise ValueError(f"coefficient must be finite, got {coefficient!r}.")
         self.presence = presence_schedule(presence)
         self.coefficient = coefficient
         self.train_every = train_every
+        self.checkpoint_dir = None if checkpoint_dir is None else Path(checkpoint_dir)
+        self.checkpoint_every = checkpoint_every
         self.gradient_steps = gradient_steps
         self.batch_size = batch_size
         self.seed = seed
         self._given_isr = isr
         self._isr_kwargs = isr_kwargs or {}
         self._store_kwargs: dict[str, Any] = {"capacity": capacity, "held_out": held_out}
-        self._is_trained = isr is not None
-        self._n_trainings = 0
-        self._steps_since_training = 0
-        self._labels_at_training = 0
-        self._probability = 1.0
+        self._relabel = relabel
+        self._clock = _Clock(is_trained=isr is not None)
         self._has_warned = False
         self._connection: Connection
+        self._relabeler: ReplayRelabeler | None = None
         self._rngs: list[np.random.Generator] | None = None
+        self._generators: dict[str, Any] | None = None
+
+    @classmethod
+    def can_resume(cls, checkpoint_dir: str | os.PathLike[str]) -> bool:
+        """
+        :param checkpoint_dir: Where checkpoints were written.
+        :return: Whether there is one.
+        """
+        return newest_checkpoint(checkpoint_dir) is not None
+
+    def resume(self, algorithm: type[Algorithm], env: VecEnv, **kwargs: Any) -> Algorithm:
+        """
+        Go on from the newest checkpoint in ``checkpoint_dir``. Then call ``learn`` with ``reset_num_timesteps=False``
+        and the steps that are left, ``total - model.num_timesteps``.
+
+        :param algorithm: The learner's class.
+        :param env: Training environments, built as they were. Those that can be pickled go on in mid-episode.
+        :param kwargs: Passed to the learner's ``load``.
+        :return: The learner.
+        :raises FileNotFoundError: If there is no checkpoint.
+        """
+        path = None if self.checkpoint_dir is None else newest_checkpoint(self.checkpoint_dir)
+        if path is None:
+            raise FileNotFoundError(
+                f"To resume there must be a checkpoint in checkpoint_dir, got {self.checkpoint_dir}; "
+                "ask can_resume(checkpoint_dir) first, and start anew where there is none."
+            )
+        model, state = load_model(path, algorithm, env, **kwargs)
+        self.init_callback(model)
+        extractor = type(self.isr.features_extractor)
+        self.isr = InternalSocialReward.load(path / "isr.safetensors", extractor, self.isr.device)
+        self.isr.optimizer.load_state_dict(torch.load(path / "isr_optimizer.pt", weights_only=True))
+        self.store.load(path / "labels.npz")
+        self._rngs, self._clock, self._generators = state["rngs"], state["clock"], state["generators"]
+        if self._relabeler is not None:
+            self._relabeler.stored = state["relabeler"]
+        return model
 
     def _init_callback(self) -> None:
         _refuse_what_rewards_do_not_reach(self.model)
@@ -92,6 +156,8 @@ class ISRCallback(BaseCallback):
         if self._rngs is None:
             self._make_parts()
         self.isr.check_spaces(*self._connection.spaces())
+        if self._relabel and self._relabeler is None:
+            self._relabeler = ReplayRelabeler(self.model, self.isr)
 
     def _make_parts(self) -> None:
         spaces = self._connection.spaces()
@@ -110,26 +176,40 @@ class ISRCallback(BaseCallback):
     def _on_training_start(self) -> None:
         assert self._rngs is not None
         self._follow_presence()
-        self._connection.connect(self.isr.predict, self._probability, self.coefficient, self._rngs)
+        self._connection.connect(self.isr.predict, self._clock.probability, self.coefficient, self._rngs)
+
+    def _on_rollout_start(self) -> None:
+        # The one moment at which SB3 holds no half-stored transition and no half-filled rollout.
+        if self._generators is not None:
+            restore_generators(self.model, self._generators)
+            self._generators = None
+        if self.checkpoint_dir is not None and self._clock.steps_since_checkpoint >= self.checkpoint_every:
+            self._clock.steps_since_checkpoint = 0
+            self._collect_labels()
+            save_checkpoint(self.checkpoint_dir, self.model, self._write_checkpoint)
 
     def _on_step(self) -> bool:
-        self._steps_since_training += self._connection.n_envs
+        self._clock.steps_since_training += self._connection.n_envs
+        self._clock.steps_since_checkpoint += self._connection.n_envs
+        if self._relabeler is not None:
+            self._relabeler.note(self._replay_buffer(), self._connection.last_internal_rewards())
         if self._follow_presence():
-            self._connection.update(self.isr.predict, self._probability)
+            self._connection.update(self.isr.predict, self._clock.probability)
         return True
 
     def _follow_presence(self) -> bool:
         """Train the ISR if the caregiver leaves or it is time, and say whether the wrappers must hear of anything."""
-        before, self._probability = self._probability, self._attendance_probability()
-        leaves = self._probability < before and (before == 1.0 or self._probability == 0.0)
-        is_due = self.train_every is not None and self._steps_since_training >= self.train_every
+        clock = self._clock
+        before, clock.probability = clock.probability, self._attendance_probability()
+        leaves = clock.probability < before and (before == 1.0 or clock.probability == 0.0)
+        is_due = self.train_every is not None and clock.steps_since_training >= self.train_every
         if leaves or is_due:
             self._collect_labels()
             if leaves:
                 self._check_departure()
-            if self.store.n_added > self._labels_at_training:
+            if self.store.n_added > clock.labels_at_training:
                 self.train()
-        return leaves or is_due or self._probability != before
+        return leaves or is_due or clock.probability != before
 
     def _on_rollout_end(self) -> None:
         self._collect_labels()
@@ -145,13 +225,15 @@ class ISRCallback(BaseCallback):
 
         :return: How well it went.
         """
-        metrics = fit(
-            self.isr, self.store, self.gradient_steps, self.batch_size, seed=self._fit_seed + self._n_trainings
-        )
-        self._n_trainings += 1
-        self._steps_since_training = 0
-        self._labels_at_training = self.store.n_added
-        self._is_trained = True
+        clock = self._clock
+        seed = self._fit_seed + clock.n_trainings
+        metrics = fit(self.isr, self.store, self.gradient_steps, self.batch_size, seed=seed)
+        clock.n_trainings += 1
+        clock.steps_since_training = 0
+        clock.labels_at_training = self.store.n_added
+        clock.is_trained = True
+        if self._relabeler is not None:
+            self._relabeler.relabel(self._replay_buffer(), self.isr, self.coefficient)
         self.logger.record("isr/train_loss", metrics.train_loss)
         self.logger.record("isr/held_out_mse", metrics.held_out_mse)
         if self.verbose >= 1:
@@ -167,13 +249,25 @@ class ISRCallback(BaseCallback):
         return attendance_probability(self.presence, 1.0 - self.model.num_timesteps / total)
 
     def _check_departure(self) -> None:
-        if not self._is_trained and self.coefficient and len(self.store) == 0:
+        if not self._clock.is_trained and self.coefficient and len(self.store) == 0:
             raise ValueError(
                 "The caregiver must give labels before it leaves, but there is none and it leaves at step "
                 f"{self.model.num_timesteps} ({self.presence!r}). Let it stay longer, see that "
                 "info['social_reward'] is written (by SocialRewardWrapper, say), or give an ISR that was trained "
                 "before: ISRCallback(isr=...)."
             )
+
+    def _write_checkpoint(self, folder: Path) -> dict[str, Any]:
+        self.isr.save(folder / "isr.safetensors")
+        torch.save(self.isr.optimizer.state_dict(), folder / "isr_optimizer.pt")
+        self.store.save(folder / "labels.npz")
+        relabeler = None if self._relabeler is None else self._relabeler.stored
+        return {"rngs": self._rngs, "clock": self._clock, "relabeler": relabeler}
+
+    def _replay_buffer(self) -> ReplayBuffer:
+        buffer = self.model.replay_buffer  # type: ignore[attr-defined]
+        assert isinstance(buffer, ReplayBuffer)
+        return buffer
 
     def _collect_labels(self) -> None:
         for labels in self._connection.take_labels():

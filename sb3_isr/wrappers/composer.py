@@ -56,6 +56,7 @@ class RewardComposer:
         self._labels: list[LabelBatch] = []
         self._sums = np.zeros(len(Sums._fields))
         self._social_returns = np.zeros(n_envs)
+        self._last_internal_rewards = np.full(n_envs, np.nan)
         if internal_reward is not None:
             self.connect(internal_reward, probability=0.0)
             self._is_for_good = True
@@ -138,6 +139,7 @@ class RewardComposer:
         if self._coefficient and not present.all():
             internal_rewards = self._coefficient * self._internal_reward(observations, actions) * ~present
         utilities = utility(rewards, social_rewards, internal_rewards, present)
+        self._last_internal_rewards = np.where(present, np.nan, internal_rewards)
 
         is_label = present & np.array([label is not None for label in said])
         if is_label.any():
@@ -158,6 +160,12 @@ class RewardComposer:
         observations, actions, social_rewards = zip(*labels, strict=True)
         return LabelBatch(concatenate(observations), np.concatenate(actions), np.concatenate(social_rewards))
 
+    def last_internal_rewards(self) -> Array:
+        """
+        :return: ``R_i`` in the utilities of the last step, ``[n_envs]``; NaN where the caregiver attended.
+        """
+        return self._last_internal_rewards
+
     def take_sums(self) -> Sums:
         """
         :return: What happened since the last call.
@@ -165,6 +173,10 @@ class RewardComposer:
         sums = Sums(*self._sums.tolist())
         self._sums[:] = 0.0
         return sums
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A checkpoint of the environments holds no copy of the callback's ISR."""
+        return {**vars(self), "_internal_reward": self._internal_reward if self._is_for_good else None}
 
     def _draw_presence(self) -> None:
         for i in np.flatnonzero(self._starts):
