@@ -1,0 +1,175 @@
+"""Internal rewards in a replay buffer follow the ISR; everything else in it stays."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecNormalize
+
+from sb3_isr import ISRCallback, ISRRewardWrapper, VecISRReward
+from tests.scripted_env import ScriptedEnv, scripted_vec_env
+
+SCRIPTS: list[list[tuple[float, float | None]]] = [
+    [(-0.5, 0.0), (-0.25, 2.0), (0.75, None), (0.0, -1.0)],
+    [(0.5, 1.0), (-1.0, 0.0)],
+]
+BOX = spaces.Box(-2, 2, (2,), np.float32)
+N_STEPS = 120  # vectorized steps; the caregiver leaves after half of them
+
+
+class Seen(gym.ObservationWrapper[Any, Any, Any]):
+    """Shows the scripted observation in another form."""
+
+    def __init__(self, env: gym.Env[Any, Any], form: str) -> None:
+        super().__init__(env)
+        self.form = form
+        box = env.observation_space
+        if form == "dict":
+            self.observation_space = spaces.Dict({"a": box, "b": spaces.Discrete(8)})
+        elif form == "image":
+            self.observation_space = spaces.Box(0, 255, (36, 36, 3), np.uint8)
+        elif form == "discrete":
+            self.observation_space = spaces.Discrete(8)
+
+    def observation(self, observation: Any) -> Any:
+        number, step = observation.astype(int)
+        if self.form == "dict":
+            return {"a": observation, "b": int(number + 2 * step) % 8}
+        if self.form == "image":
+            image = np.zeros((36, 36, 3), np.uint8)
+            image[step, :, number] = 200
+            return image
+        if self.form == "discrete":
+            return int(number + 2 * step) % 8
+        return observation
+
+
+def make_env(form: str, action_space: gym.Space[Any] | None = None) -> VecEnv:
+    numbers = iter(range(2))
+
+    def make() -> gym.Env[Any, Any]:
+        number = next(numbers)
+        return Seen(ScriptedEnv(SCRIPTS[number], number, action_space), form)
+
+    return make_vec_env(make, 2)
+
+
+class Recorded(VecISRReward):
+    """Keeps what the ISR was shown and what the environments were told, at each step."""
+
+    def __init__(self, venv: VecEnv) -> None:
+        super().__init__(venv)
+        self.record: list[tuple[Any, Any]] = []
+
+    def step_wait(self) -> Any:
+        # Copies: SB3's DictReplayBuffer reshapes what it is given in place.
+        self.record.append((deepcopy(self._observations), np.copy(self._actions)))
+        return super().step_wait()
+
+
+def learned(form: str, algorithm: Any, **kwargs: Any) -> tuple[Any, ISRCallback, Recorded]:
+    env = Recorded(make_env(form, BOX if algorithm is SAC else None))
+    policy = {"dict": "MultiInputPolicy", "image": "CnnPolicy"}.get(form, "MlpPolicy")
+    net = {"net_arch": [4]}
+    if form == "image":
+        net["features_extractor_kwargs"] = {"features_dim": 4}  # type: ignore[assignment]
+    model = algorithm(
+        policy, env, buffer_size=160, learning_starts=4, batch_size=4, seed=0, policy_kwargs=net, **kwargs
+    )
+    callback = ISRCallback(
+        "leave_at_0.5", relabel=True, coefficient=2.0, gradient_steps=20, isr_kwargs={"net_arch": (8,)}
+    )
+    model.learn(2 * N_STEPS, callback=callback)
+    return model, callback, env
+
+
+def expected_rewards(callback: ISRCallback, env: Recorded) -> np.ndarray[Any, Any]:
+    """U of every step by hand, with the ISR as it is now: ``[n_steps, 2]``. Both scripts' episodes end at step 60."""
+    rows = []
+    for step, (observations, actions) in enumerate(env.record):
+        said = [script[step % len(script)] for script in SCRIPTS]
+        internal = 2.0 * callback.isr.predict(observations, actions)
+        social = np.array([social or 0.0 for _, social in said])
+        rows.append([e for e, _ in said] + (social if step < N_STEPS // 2 else internal))
+    return np.array(rows)
+
+
+@pytest.mark.parametrize(
+    ("form", "algorithm", "kwargs"),
+    [
+        ("box", DQN, {}),
+        ("box", DQN, {"n_steps": 3}),
+        ("box", DQN, {"replay_buffer_kwargs": {"handle_timeout_termination": False}, "optimize_memory_usage": True}),
+        ("box", SAC, {}),  # the buffer holds scaled actions
+        ("dict", SAC, {}),
+        ("dict", DQN, {}),
+        ("discrete", DQN, {}),
+        pytest.param("image", DQN, {"train_freq": 30}, marks=pytest.mark.slow),  # SB3 transposes it outside
+    ],
+    ids=["box", "n-step", "memory", "scaled-actions", "dict-scaled", "dict", "discrete", "image"],
+)
+def test_stored_rewards_are_as_if_composed_now(form: str, algorithm: Any, kwargs: dict[str, Any]) -> None:
+    model, callback, env = learned(form, algorithm, **kwargs)
+    buffer = model.replay_buffer
+    assert buffer.full  # 80 rows for 120 steps: it has wrapped around
+    assert len(env.record) == N_STEPS
+    rows = np.arange(N_STEPS - 80, N_STEPS)
+    stale = buffer.rewards.copy()
+    np.testing.assert_allclose(stale[rows % 80], expected_rewards(callback, env)[rows], atol=1e-5)
+    for _ in range(2):
+        callback.train()
+        fresh = expected_rewards(callback, env)[rows]
+        np.testing.assert_allclose(buffer.rewards[rows % 80], fresh, atol=1e-5)
+    assert np.abs(fresh[20:] - stale[rows[20:] % 80]).max() > 1e-3  # the ISR did learn
+    # What the caregiver gave is left bit for bit: steps 40 to 59.
+    np.testing.assert_array_equal(buffer.rewards[rows[:20] % 80], stale[rows[:20] % 80])
+
+
+def test_rewards_are_relabelled_under_vec_normalize() -> None:
+    env = Recorded(make_env("box"))
+    model = DQN("MlpPolicy", VecNormalize(env, norm_reward=False), buffer_size=1000, learning_starts=4, seed=0)
+    callback = ISRCallback("leave_at_0.5", relabel=True, coefficient=2.0, gradient_steps=20)
+    model.learn(2 * N_STEPS, callback=callback)
+    callback.train()
+    assert model.replay_buffer is not None
+    np.testing.assert_allclose(model.replay_buffer.rewards[:N_STEPS], expected_rewards(callback, env), atol=1e-5)
+
+
+def test_the_gymnasium_wrapper_can_be_relabelled_too() -> None:
+    env = DummyVecEnv([lambda: ISRRewardWrapper(ScriptedEnv(SCRIPTS[0]))])
+    model = DQN("MlpPolicy", env, learning_starts=4, buffer_size=200, seed=0)
+    callback = ISRCallback("leave_at_0.5", relabel=True, gradient_steps=20)
+    model.learn(80, callback=callback)
+    buffer = model.replay_buffer
+    assert buffer is not None
+    for _ in range(2):
+        internal = callback.isr.predict(buffer.observations[40:80, 0], buffer.actions[40:80, 0, 0])
+        environment = np.tile([-0.5, -0.25, 0.75, 0.0], 10)
+        np.testing.assert_allclose(buffer.rewards[40:80, 0], environment + internal, atol=1e-5)
+        callback.train()
+
+
+def test_without_it_stored_rewards_stay_as_they_were_composed() -> None:
+    env = VecISRReward(scripted_vec_env(SCRIPTS))
+    model = DQN("MlpPolicy", env, learning_starts=4, buffer_size=1000, seed=0)
+    callback = ISRCallback("leave_at_0.5", gradient_steps=20)
+    model.learn(200, callback=callback)
+    assert model.replay_buffer is not None
+    before = model.replay_buffer.rewards.copy()
+    callback.train()
+    np.testing.assert_array_equal(model.replay_buffer.rewards, before)
+
+
+def test_where_it_cannot_work_it_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="PPO has none; leave it out"):
+        PPO("MlpPolicy", VecISRReward(scripted_vec_env(SCRIPTS))).learn(8, callback=ISRCallback(relabel=True))
+    stacked = VecFrameStack(VecISRReward(scripted_vec_env(SCRIPTS)), 2)
+    with pytest.raises(ValueError, match=r"put wrappers that change observations.*inside"):
+        DQN("MlpPolicy", stacked, buffer_size=10).learn(8, callback=ISRCallback(relabel=True))
