@@ -1,4 +1,7 @@
-"""Features extractors for small grids, for the policy and for the ISR alike: MiniGrid's codes are no intensities."""
+"""
+Features extractors, for the policy and for the ISR alike: one for any space, and two for small grids, since MiniGrid's
+codes are no intensities.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor, NatureCNN
 from torch import nn
+
+from sb3_isr.spaces import parts
+
+#: The fewest pixels a side that NatureCNN's three convolutions can do with.
+MIN_IMAGE_SIDE = 36
 
 #: MiniGrid's object types, colours and states. A channel beyond these is taken for a flag.
 MINIGRID_CODES = (tuple(range(11)), tuple(range(6)), tuple(range(4)))
@@ -36,6 +46,70 @@ def grid_is_channels_last(space: gym.Space[Any]) -> bool:
     raise ValueError(f"The shape {space.shape} does not tell where its channels are; pass channels_last.")
 
 
+class AnySpaceExtractor(BaseFeaturesExtractor):
+    """
+    The ISR's own features of any space: images go through Stable-Baselines3's NatureCNN, and all else is flattened.
+
+    An image is a uint8 Box with bounds 0 and 255, of three dimensions, and with 36 pixels a side or more.
+    Stable-Baselines3's CombinedExtractor also takes smaller grids for images, which NatureCNN cannot read, and the
+    smallest axis for the channels.
+
+    :param observation_space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
+    :param cnn_output_dim: Features of each image.
+    :param channels_last: Where the images' channels are; read off the shape by default.
+    """
+
+    def __init__(
+        self, observation_space: gym.Space[Any], cnn_output_dim: int = 256, channels_last: bool | None = None
+    ) -> None:
+        extractors: dict[str, BaseFeaturesExtractor] = {}
+        for key, space in parts(observation_space).items():
+            if _is_image(space, channels_last):
+                extractors[key] = _ImageExtractor(space, cnn_output_dim, channels_last)
+            else:
+                extractors[key] = FlattenExtractor(space)
+        super().__init__(observation_space, sum(extractor.features_dim for extractor in extractors.values()))
+        self.keys = list(extractors)
+        # A list, since a ModuleDict takes neither "keys" nor "a.b" for a key.
+        self.extractors = nn.ModuleList(extractors.values())
+
+    def forward(self, observations: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
+        """
+        :param observations: Preprocessed observations ``[n, *shape]``, or a dictionary of such tensors.
+        :return: float ``[n, features_dim]``.
+        """
+        by_key = observations if isinstance(observations, dict) else {"": observations}
+        return torch.cat([extract(by_key[key]) for key, extract in zip(self.keys, self.extractors, strict=True)], dim=1)
+
+
+class _ImageExtractor(BaseFeaturesExtractor):
+    """NatureCNN for images with the channels first or last."""
+
+    def __init__(self, observation_space: gym.Space[Any], features_dim: int, channels_last: bool | None) -> None:
+        super().__init__(observation_space, features_dim)
+        self.channels_last, n_channels, sides = _channels_and_sides(observation_space, channels_last)
+        self.cnn = NatureCNN(spaces.Box(0, 255, (n_channels, *sides), np.uint8), features_dim)
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.cnn(observations.movedim(-1, 1) if self.channels_last else observations)
+        return features
+
+
+def _is_image(space: gym.Space[Any], channels_last: bool | None) -> bool:
+    # Small grids first: their shape need not tell where the channels are.
+    if not is_image_space(space) or sorted(space.shape or ())[1] < MIN_IMAGE_SIDE:
+        return False
+    _, _, sides = _channels_and_sides(space, channels_last)
+    return min(sides) >= MIN_IMAGE_SIDE
+
+
+def _channels_and_sides(space: gym.Space[Any], channels_last: bool | None) -> tuple[bool, int, tuple[int, ...]]:
+    """Whether a grid has its channels last, how many they are, and the sizes of the other two axes."""
+    is_last = grid_is_channels_last(space) if channels_last is None else channels_last
+    shape = space.shape or ()
+    return (True, shape[-1], shape[:-1]) if is_last else (False, shape[0], shape[1:])
+
+
 class GridOneHot(BaseFeaturesExtractor):
     """
     One 0-or-1 plane for each code of each channel, flattened.
@@ -57,16 +131,13 @@ class GridOneHot(BaseFeaturesExtractor):
         codes: Sequence[Sequence[int]] | None = None,
         channels_last: bool | None = None,
     ) -> None:
-        self.channels_last = grid_is_channels_last(observation_space) if channels_last is None else channels_last
-        shape = observation_space.shape or ()
-        n_channels = shape[-1] if self.channels_last else shape[0]
+        self.channels_last, n_channels, sides = _channels_and_sides(observation_space, channels_last)
         if codes is None:
             codes = (*MINIGRID_CODES, *[(1,)] * n_channels)[:n_channels]
         if len(codes) != n_channels or not any(codes):
             raise ValueError(f"codes must hold one sequence for each of {n_channels} channels, got {codes!r}.")
         pairs = [(channel, code) for channel, of_channel in enumerate(codes) for code in of_channel]
-        n_cells = shape[0] * shape[1] * shape[2] // n_channels
-        super().__init__(observation_space, len(pairs) * n_cells)
+        super().__init__(observation_space, len(pairs) * sides[0] * sides[1])
         self.register_buffer("channel", torch.tensor([channel for channel, _ in pairs]), persistent=False)
         self.register_buffer("code", torch.tensor([code for _, code in pairs]).view(-1, 1, 1), persistent=False)
         self._checked = False
@@ -75,12 +146,13 @@ class GridOneHot(BaseFeaturesExtractor):
         """
         :param observations: Codes ``[n, *shape]``, of any dtype.
         :return: float ``[n, features_dim]``.
-        :raises ValueError: If the codes were divided by 255 (seen at the first call).
+        :raises ValueError: If the codes were divided by 255 (seen at the first grid that is not empty).
         """
         if not self._checked:
             if not torch.equal(observations, observations.round()):
                 raise ValueError("GridOneHot needs whole codes, got fractions; pass normalize_images=False beside it.")
-            self._checked = True
+            # An empty grid is whole either way.
+            self._checked = bool(observations.any())
         axis = -1 if self.channels_last else 1
         planes = observations.movedim(axis, 1)[:, self.channel] == self.code
         return planes.flatten(1).float()
@@ -101,11 +173,11 @@ class GridCNN(BaseFeaturesExtractor):
         channels: Sequence[int] = (16, 32),
         channels_last: bool | None = None,
     ) -> None:
-        self.channels_last = grid_is_channels_last(observation_space) if channels_last is None else channels_last
-        shape = observation_space.shape or ()
-        in_channels, *sides = (shape[-1], *shape[:-1]) if self.channels_last else shape
+        self.channels_last, in_channels, sides = _channels_and_sides(observation_space, channels_last)
         if min(sides) <= len(channels):
-            raise ValueError(f"{len(channels)} convolutions of 2x2 need a larger grid than {shape}; give fewer.")
+            raise ValueError(
+                f"{len(channels)} convolutions of 2x2 need a larger grid than {observation_space.shape}; give fewer."
+            )
         super().__init__(observation_space, channels[-1] * (sides[0] - len(channels)) * (sides[1] - len(channels)))
         layers: list[nn.Module] = []
         for out_channels in channels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,20 +11,17 @@ from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from gymnasium import spaces
 from stable_baselines3.common import torch_layers
 from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.utils import get_device
 from torch import nn
-from torch.nn import functional as F
 
-from sb3_isr import extractors
-from sb3_isr.extractors import GridCNN, grid_is_channels_last
-from sb3_isr.spaces import Array, Observations, check_batch, space_from_json, space_to_json
-from sb3_isr.version import __version__
+from sb3_isr import saving
+from sb3_isr.extractors import AnySpaceExtractor, GridCNN, grid_is_channels_last
+from sb3_isr.saving import Header, ISRFileError
+from sb3_isr.spaces import Array, Observations, check_batch, check_spaces, least_element
 
 #: MiniGrid's object code of an agent, in a grid's first channel.
 AGENT = 10
@@ -65,8 +62,9 @@ class InternalSocialReward(nn.Module):
 
     :param observation_space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
     :param action_space: Box, Discrete, MultiDiscrete or MultiBinary.
-    :param features_extractor_class: Default: the CombinedExtractor for Dict spaces, else the FlattenExtractor. The
-        observation comes to it in the axis order of its space: images are not transposed.
+    :param features_extractor_class: Default: :class:`~sb3_isr.extractors.AnySpaceExtractor`. The observation comes to
+        it as Stable-Baselines3 preprocesses it (one-hot, and see ``normalize_images``), but in the axis order of its
+        space: images are not transposed.
     :param features_extractor_kwargs: Its keyword arguments.
     :param net_arch: Widths of the MLP's hidden layers.
     :param activation_fn: Activation between them.
@@ -81,7 +79,12 @@ class InternalSocialReward(nn.Module):
     :param optimizer_kwargs: Its further keyword arguments.
     :param seed: Seeds the initial weights; the global generators stay as they were.
     :param device: As Stable-Baselines3's.
+    :raises ValueError: If a space is of another kind, or ``action_encoding`` does not suit them.
     """
+
+    #: Smallest and greatest label that it was trained on, in units of the social reward; None if that is not known.
+    #: Whoever trains it sets it; it is saved and loaded with the weights.
+    label_range: tuple[float, float] | None = None
 
     def __init__(
         self,
@@ -101,24 +104,22 @@ class InternalSocialReward(nn.Module):
         device: torch.device | str = "auto",
     ) -> None:
         super().__init__()
-        if features_extractor_class is None:
-            is_dict = isinstance(observation_space, spaces.Dict)
-            features_extractor_class = torch_layers.CombinedExtractor if is_dict else torch_layers.FlattenExtractor
+        check_spaces(observation_space, action_space)
+        features_extractor_class = features_extractor_class or AnySpaceExtractor
         self.observation_space = observation_space
         self.action_space = action_space
         self.normalize_images = normalize_images
         self.action_encoding = action_encoding
-        extractor_name = f"{features_extractor_class.__module__}.{features_extractor_class.__qualname__}"
         self._architecture = {
-            "features_extractor_class": extractor_name,
+            "features_extractor_class": features_extractor_class,
             "features_extractor_kwargs": features_extractor_kwargs or {},
             "net_arch": list(net_arch),
-            "activation_fn": activation_fn.__name__,
+            "activation_fn": activation_fn,
             "ortho_init": ortho_init,
             "normalize_images": normalize_images,
             "action_encoding": action_encoding,
-            "learning_rate": learning_rate,
-            "optimizer_class": optimizer_class.__name__,
+            "learning_rate": float(learning_rate),
+            "optimizer_class": optimizer_class,
             "optimizer_kwargs": optimizer_kwargs or {},
         }
         device = get_device(device)
@@ -181,7 +182,7 @@ class InternalSocialReward(nn.Module):
         :param array: Array of any shape.
         :return: The same as a tensor beside the weights.
         """
-        return torch.as_tensor(np.asarray(array), device=self.device)
+        return torch.as_tensor(np.asarray(array, order="C"), device=self.device)
 
     def tensors(self, observations: Observations, actions: Array) -> tuple[Any, torch.Tensor]:
         """
@@ -208,23 +209,17 @@ class InternalSocialReward(nn.Module):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """
-        Write weights, spaces and architecture to one safetensors file, whole or not at all.
+        Write weights, spaces, architecture and label range to one safetensors file, whole or not at all.
 
         :param path: The file; one that is there is replaced only once the new one is complete.
+        :raises ValueError: If ``label_range`` is no range, or keyword arguments cannot be written as JSON.
         """
-        header = {
-            "format": "sb3-isr 1",
-            "sb3_isr": __version__,
-            "torch": str(torch.__version__),
-            "observation_space": space_to_json(self.observation_space),
-            "action_space": space_to_json(self.action_space),
-            "architecture": self._architecture,
-        }
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        safetensors.torch.save_file(self.state_dict(), partial, {"isr": json.dumps(header)})
-        os.replace(partial, path)
+        if self.label_range is not None:
+            low, high = self.label_range
+            if not -math.inf < low <= high < math.inf:
+                raise ValueError(f"label_range must be two finite numbers, the smaller first, got {self.label_range}.")
+        header = Header(self.observation_space, self.action_space, self._architecture, self.label_range)
+        saving.write(Path(path), header, self.state_dict())
 
     @classmethod
     def load(
@@ -232,43 +227,57 @@ class InternalSocialReward(nn.Module):
         path: str | os.PathLike[str],
         features_extractor_class: type[torch_layers.BaseFeaturesExtractor] | None = None,
         device: torch.device | str = "auto",
+        activation_fn: type[nn.Module] | None = None,
+        optimizer_class: type[torch.optim.Optimizer] | None = None,
     ) -> InternalSocialReward:
         """
-        Read what :meth:`save` wrote. Nothing in the file is run, so that it may come from a stranger.
+        Read what :meth:`save` wrote, on this machine or another, from this device or another. Nothing in the file is
+        run, so that it may come from a stranger.
 
         :param path: The file.
         :param features_extractor_class: The class, if the ISR was built with one that is neither sb3-isr's nor
-            Stable-Baselines3's.
+            Stable-Baselines3's. It gets its keyword arguments from the file, and is built on the device "meta" first.
         :param device: As Stable-Baselines3's.
-        :return: The model.
-        :raises ValueError: If the file is not an ISR, is damaged, or names a class that is not known here.
+        :param activation_fn: The class, if it is not one of ``torch.nn``.
+        :param optimizer_class: The class, if it is not one of ``torch.optim``.
+        :return: The model, with a fresh optimizer.
+        :raises ISRFileError: A ValueError, if the file is not an ISR, is damaged, was made by a later sb3-isr, or names
+            a class that is not known here.
+        :raises OSError: If the file is not there, or may not be read.
         """
+        classes: dict[str, type[Any] | None] = {
+            "features_extractor_class": features_extractor_class,
+            "activation_fn": activation_fn,
+            "optimizer_class": optimizer_class,
+        }
+        device = get_device(device)
+        torch.empty(0, device=device)  # a device that is not there is no fault of the file
         try:
-            with safetensors.safe_open(path, "pt") as file:
-                header = json.loads((file.metadata() or {})["isr"])
-            weights = safetensors.torch.load_file(path)
-            architecture = dict(header["architecture"])
-            architecture["features_extractor_class"] = features_extractor_class or _extractor_class(
-                architecture["features_extractor_class"]
-            )
-            architecture["activation_fn"] = _known_class(nn, architecture["activation_fn"], nn.Module)
-            architecture["optimizer_class"] = _known_class(
-                torch.optim, architecture["optimizer_class"], torch.optim.Optimizer
-            )
-            isr = cls(
-                space_from_json(header["observation_space"]),
-                space_from_json(header["action_space"]),
-                device=device,
-                **architecture,
-            )
+            return cls._from_file(*saving.read(path, classes), device)
+        except ISRFileError as error:
+            raise ISRFileError(f"{os.fspath(path)!r} cannot be loaded as an ISR: {error}.") from error
+
+    @classmethod
+    def _from_file(cls, header: Header, weights: dict[str, torch.Tensor], device: torch.device) -> InternalSocialReward:
+        own_spaces = (header.observation_space, header.action_space)
+        plain = {"optimizer_class": torch.optim.SGD, "optimizer_kwargs": {}, "ortho_init": False, "device": "meta"}
+        # A file names arguments of networks and optimizers, whose own code may raise anything at them.
+        try:
+            # First without memory: whoever wrote the header need not have had the weights that it describes.
+            with torch.device("meta"):
+                blueprint = cls(*own_spaces, **{**header.architecture, **plain})
+            saving.check_weights(weights, blueprint.state_dict())
+            isr = cls(*own_spaces, **header.architecture, device=device)
             isr.load_state_dict(weights)
-        except FileNotFoundError:
+            observation, action = map(least_element, own_spaces)
+            reward = isr.predict(observation, np.asarray(action))
+        except ISRFileError:
             raise
-        except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
-            raise ValueError(
-                f"{os.fspath(path)!r} is not a whole file of InternalSocialReward.save: {error}. "
-                "Take it from a backup, or train the ISR again."
-            ) from error
+        except Exception as error:
+            raise saving.unfit(f"its header describes no ISR ({type(error).__name__}: {error!s:.200})") from error
+        if reward.shape != (1,) or not np.isfinite(reward).all():
+            raise saving.unfit(f"it rewards a transition with {reward}, not with a finite number")
+        isr.label_range = header.label_range
         return isr
 
     def _extractor_space(self) -> gym.Space[Any]:
@@ -302,15 +311,15 @@ class InternalSocialReward(nn.Module):
 
     def _encode(self, actions: torch.Tensor) -> torch.Tensor:
         space = self.action_space
-        if isinstance(space, spaces.Discrete):
-            return F.one_hot(actions.long() - int(space.start), int(space.n)).float()
         if isinstance(space, spaces.Box):
             flat = actions.float().flatten(1)
             if not space.is_bounded():
                 return flat
             low, high = (self.tensor(bound).float().flatten() for bound in (space.low, space.high))
-            return 2 * (flat - low) / (high - low) - 1
-        encoded = preprocess_obs(actions, space)
+            # A component that cannot change is -1, not 0 / 0.
+            return 2 * (flat - low) / (high - low).clamp(min=torch.finfo(torch.float32).tiny) - 1
+        # Stable-Baselines3 counts from 0.
+        encoded = preprocess_obs(actions.long() - self.tensor(getattr(space, "start", 0)), space)
         assert isinstance(encoded, torch.Tensor)
         return encoded.flatten(1)
 
@@ -320,18 +329,3 @@ def _orthogonal_init(module: nn.Module) -> None:
         nn.init.orthogonal_(module.weight, gain=2**0.5)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-
-
-def _extractor_class(name: str) -> type[torch_layers.BaseFeaturesExtractor]:
-    module_name, _, class_name = name.rpartition(".")
-    for module in (extractors, torch_layers):
-        if module.__name__ == module_name:
-            return _known_class(module, class_name, torch_layers.BaseFeaturesExtractor)
-    raise ValueError(f"it was built with {name}, which must be given as features_extractor_class")
-
-
-def _known_class(module: Any, name: str, base: type[Any]) -> type[Any]:
-    known = getattr(module, name, None)
-    if not (isinstance(known, type) and issubclass(known, base)):
-        raise ValueError(f"{name!r} is not a {base.__name__} of {module.__name__}")
-    return known

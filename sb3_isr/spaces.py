@@ -1,7 +1,8 @@
-"""What a batch of a Gymnasium space looks like in memory, and how a space is written as JSON."""
+"""Which Gymnasium spaces there are for us, and what a batch of one looks like in memory."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,50 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 #: Observations of n environments: an array ``[n, *shape]``, or one for each key of a Dict space.
 Observations = Array | dict[str, Array]
+
+#: The most numbers in one observation or action, a full-HD frame's worth: no file makes us take memory for more.
+MAX_NUMBERS = 2**23
+
+
+def check_spaces(observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
+    """
+    Check that the spaces are of the kinds that Stable-Baselines3 has.
+
+    :param observation_space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
+    :param action_space: Box, Discrete, MultiDiscrete or MultiBinary. Only actions may start at another number than 0.
+    :raises ValueError: If they are not, or hold no number at all, or too many of them.
+    """
+    for space in parts(observation_space).values():
+        _check_part(space)
+        if np.any(getattr(space, "start", 0)):
+            raise ValueError(
+                f"Observations must start at 0, since Stable-Baselines3 counts them from there, got {space}; "
+                "take the start off in a wrapper."
+            )
+    _check_part(action_space)
+    numbers = sum(math.prod(space.shape or ()) for space in parts(observation_space).values())
+    if not 1 <= numbers <= MAX_NUMBERS:
+        raise ValueError(
+            f"An observation must hold between 1 and {MAX_NUMBERS} numbers, got {numbers} of {observation_space}; "
+            "wrap the environment so that it does."
+        )
+
+
+def parts(space: gym.Space[Any]) -> dict[str, gym.Space[Any]]:
+    """
+    :param space: Any space.
+    :return: A Dict's spaces by their keys, in its own order; any other space under the key "".
+    """
+    return dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
+
+
+def _check_part(space: gym.Space[Any]) -> None:
+    known = isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
+    if not known or (isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim != 1):
+        raise ValueError(
+            "A space must be Box, Discrete, MultiDiscrete (of one dimension), MultiBinary or, for observations, a Dict "
+            f"of these, got {space}; wrap the environment so that it is."
+        )
 
 
 def check_batch(name: str, batch: Observations, space: gym.Space[Any], n: int | None = None) -> int:
@@ -91,58 +136,14 @@ def put(room: Observations, index: Any, batch: Observations) -> None:
         room[index] = batch
 
 
-def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
+def least_element(space: gym.Space[Any]) -> Observations:
     """
-    :param space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
-    :return: The space in JSON's types. Infinite bounds are written as text, since JSON has no infinity.
-    :raises ValueError: If it is another kind of space.
+    :param space: Any space that :func:`check_spaces` lets pass.
+    :return: A batch of one element, of zeros where the space has them.
     """
     if isinstance(space, spaces.Dict):
-        return {"type": "Dict", "spaces": {key: space_to_json(sub) for key, sub in space.spaces.items()}}
+        return {key: np.asarray(least_element(part)) for key, part in space.spaces.items()}
+    element = np.asarray(zeros(space, 1))
     if isinstance(space, spaces.Box):
-        bounds = {"low": _bound_to_json(space.low), "high": _bound_to_json(space.high)}
-        return {"type": "Box", "shape": list(space.shape), "dtype": str(space.dtype), **bounds}
-    if isinstance(space, spaces.Discrete):
-        return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
-    if isinstance(space, spaces.MultiDiscrete):
-        return {"type": "MultiDiscrete", "nvec": space.nvec.tolist()}
-    if isinstance(space, spaces.MultiBinary):
-        return {"type": "MultiBinary", "n": space.n if isinstance(space.n, int) else list(space.shape)}
-    raise ValueError(
-        f"A space must be Box, Discrete, MultiDiscrete, MultiBinary or a Dict of these, got {space}; "
-        "wrap the environment so that it is."
-    )
-
-
-def space_from_json(text: dict[str, Any]) -> gym.Space[Any]:
-    """
-    :param text: What :func:`space_to_json` returned.
-    :return: The space.
-    :raises ValueError: If it names no known kind of space.
-    """
-    kind = text["type"]
-    if kind == "Dict":
-        return spaces.Dict({key: space_from_json(sub) for key, sub in text["spaces"].items()})
-    if kind == "Box":
-        dtype, shape = np.dtype(text["dtype"]), tuple(text["shape"])
-        low, high = (np.broadcast_to(np.array(text[end], dtype=float), shape).astype(dtype) for end in ("low", "high"))
-        return spaces.Box(low, high, shape, dtype.type)
-    if kind == "Discrete":
-        return spaces.Discrete(text["n"], start=text["start"])
-    if kind == "MultiDiscrete":
-        return spaces.MultiDiscrete(np.array(text["nvec"]))
-    if kind == "MultiBinary":
-        n = text["n"]
-        return spaces.MultiBinary(n if isinstance(n, int) else tuple(n))
-    raise ValueError(f"A space's type must be Box, Discrete, MultiDiscrete, MultiBinary or Dict, got {kind!r}.")
-
-
-def _bound_to_json(bound: Array) -> Any:
-    uniform = bound.size > 0 and bool((bound == bound.flat[0]).all())
-    return _numbers_to_json(bound.flat[0] if uniform else bound)
-
-
-def _numbers_to_json(numbers: Any) -> Any:
-    if np.ndim(numbers):
-        return [_numbers_to_json(part) for part in numbers]
-    return numbers.item() if np.isfinite(numbers) else str(numbers)
+        return np.asarray(np.clip(element, space.low, space.high))
+    return np.asarray(element + getattr(space, "start", 0))

@@ -1,63 +1,131 @@
-"""An environment whose every number is known beforehand."""
+"""An environment whose every number is known beforehand, and what follows from its numbers by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from sb3_isr.labels import LabelBatch
+from sb3_isr.spaces import Array, Observations
+from sb3_isr.wrappers.composer import InternalReward
 
 Space = gym.Space[Any]
+Script = Sequence[tuple[float, float | None]]
+
+
+class Told(NamedTuple):
+    """A transition as the environment itself saw it."""
+
+    step: int
+    observation: Any
+    action: Any
+    environment_reward: float
+    social_reward: float | None
 
 
 class ScriptedEnv(gym.Env[Any, Any]):
     """
     Plays a list of (R_e, R_s) over and over, one episode each time; R_s = None is a step without a label.
 
-    The observation is [number of the environment, step], so that a transition can be told from every other.
+    The observation tells number of the environment and step, so that a transition can be told from every other; in
+    the default space it is just [number, step].
     """
 
     def __init__(
         self,
-        script: Sequence[tuple[float, float | None]],
+        script: Script,
         number: int = 0,
         action_space: Space | None = None,
         truncates: bool = False,
+        observation_space: Space | None = None,
     ) -> None:
         self.script = list(script)
         self.number = number
         self.truncates = truncates
-        self.observation_space = spaces.Box(0, 1000, (2,), np.float32)
+        self.observation_space = observation_space or spaces.Box(0, 1000, (2,), np.float32)
         self.action_space = action_space or spaces.Discrete(3)
         self.step_count = 0
-
-    def _observation(self) -> np.ndarray[Any, Any]:
-        return np.array([self.number, self.step_count], np.float32)
+        #: All that it was ever told to do, and what it answered.
+        self.told: list[Told] = []
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         self.step_count = 0
-        return self._observation(), {}
+        return observe(self.observation_space, self.number, 0), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         environment_reward, social_reward = self.script[self.step_count]
+        before = observe(self.observation_space, self.number, self.step_count)
+        self.told.append(Told(self.step_count, before, np.array(action), environment_reward, social_reward))
         self.step_count += 1
         ends = self.step_count == len(self.script)
         info = {} if social_reward is None else {"social_reward": social_reward}
         reward = environment_reward + (social_reward or 0)
-        return self._observation(), reward, ends and not self.truncates, ends and self.truncates, info
+        observation = observe(self.observation_space, self.number, self.step_count)
+        return observation, reward, ends and not self.truncates, ends and self.truncates, info
 
 
-def scripted_vec_env(scripts: Sequence[Sequence[tuple[float, float | None]]], **kwargs: Any) -> VecEnv:
-    """One monitored environment for each script, as SB3's own helper builds them."""
-    numbers = iter(range(len(scripts)))
+def observe(space: Space, number: int, step: int) -> Any:
+    """Number (of 2, but in flat boxes) and step (of 8) as an element of any space."""
+    if isinstance(space, spaces.Dict):
+        return {key: observe(sub, number, step) for key, sub in space.spaces.items()}
+    if isinstance(space, spaces.Discrete):
+        return space.start + 8 * number + step
+    if isinstance(space, spaces.MultiBinary):
+        return np.array([(8 * number + step) >> bit & 1 for bit in range(4)], space.dtype)
+    brightness = 30 if space.dtype == np.uint8 else 1
+    return np.resize(np.array([brightness * number, brightness * step], space.dtype), space.shape or ())
 
-    def make() -> ScriptedEnv:
-        number = next(numbers)
-        return ScriptedEnv(scripts[number], number, **kwargs)
 
-    return make_vec_env(make, n_envs=len(scripts))
+def scripted_vec_env(
+    scripts: Sequence[Script],
+    vec_env_cls: Callable[[list[Callable[[], Any]]], VecEnv] = DummyVecEnv,
+    wrapper: Callable[[Any], Any] | None = None,
+    env_cls: Callable[..., Any] = ScriptedEnv,
+    **kwargs: Any,
+) -> VecEnv:
+    """One monitored environment for each script, as SB3's own helper builds them, in processes of any kind."""
+    return vec_env_cls(
+        [partial(_make, wrapper, env_cls, script, number, **kwargs) for number, script in enumerate(scripts)]
+    )
+
+
+def _make(wrapper: Callable[[Any], Any] | None, env_cls: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    env = Monitor(env_cls(*args, **kwargs))
+    return wrapper(env) if wrapper else env
+
+
+# What follows by hand from what the environments were told.
+
+
+def utilities_by_hand(told: Sequence[Told], present: Iterable[bool], internal_reward: InternalReward) -> Array:
+    """R_e + R_s where the caregiver was present, R_e + R_i where it was absent."""
+    actions = np.array([t.action for t in told])
+    internal = internal_reward(batch_of([t.observation for t in told]), actions)
+    return np.array(
+        [
+            t.environment_reward + ((t.social_reward or 0.0) if attended else r_i)
+            for t, attended, r_i in zip(told, present, internal, strict=True)
+        ]
+    )
+
+
+def labels_by_hand(told: Iterable[Told]) -> LabelBatch:
+    """What a caregiver said, and what about."""
+    said = [t for t in told if t.social_reward is not None]
+    observations, actions = batch_of([t.observation for t in said]), np.array([t.action for t in said])
+    return LabelBatch(observations, actions, np.array([t.social_reward for t in said]))
+
+
+def batch_of(observations: Sequence[Any]) -> Observations:
+    """Single observations as one batch."""
+    if isinstance(observations[0], dict):
+        return {key: np.array([observation[key] for observation in observations]) for key in observations[0]}
+    return np.array(observations)

@@ -79,6 +79,12 @@ class Connection:
         """As ``RewardComposer.disconnect``."""
         self._call("disconnect")
 
+    def rngs(self) -> list[np.random.Generator]:
+        """
+        :return: The presence generators of all environments, as they are by now.
+        """
+        return [rng for rngs in self._call("rngs") for rng in rngs]
+
     def take_labels(self) -> list[LabelBatch]:
         """
         :return: The labels given since the last call.

@@ -218,6 +218,7 @@ class ISRCallback(BaseCallback):
     def _on_training_end(self) -> None:
         self._collect_labels()
         self._connection.disconnect()
+        self._rngs = self._connection.rngs()
 
     def train(self) -> TrainingMetrics:
         """
@@ -262,7 +263,7 @@ class ISRCallback(BaseCallback):
         torch.save(self.isr.optimizer.state_dict(), folder / "isr_optimizer.pt")
         self.store.save(folder / "labels.npz")
         relabeler = None if self._relabeler is None else self._relabeler.stored
-        return {"rngs": self._rngs, "clock": self._clock, "relabeler": relabeler}
+        return {"rngs": self._connection.rngs(), "clock": self._clock, "relabeler": relabeler}
 
     def _replay_buffer(self) -> ReplayBuffer:
         buffer = self.model.replay_buffer  # type: ignore[attr-defined]

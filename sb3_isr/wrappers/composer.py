@@ -74,8 +74,7 @@ class RewardComposer:
         :param internal_reward: Gives ``R_i``.
         :param probability: That the caregiver attends an episode.
         :param coefficient: ``R_i`` is multiplied by it; with 0 the internal reward is not even asked for.
-        :param rngs: One generator for each environment, from which its caregiver's presence is drawn. Those of the
-            first connection stay.
+        :param rngs: One generator for each environment, from which its caregiver's presence is drawn.
         :raises ValueError: If an ISR was connected for good.
         """
         if self._is_for_good:
@@ -84,8 +83,7 @@ class RewardComposer:
                 "give the ISR to the callback instead: ISRCallback(presence=..., isr=isr)."
             )
         self._coefficient = coefficient
-        # Kept from the first connection on: in a subprocess they go on here, not in the callback.
-        self._rngs = self._rngs or list(rngs or np.random.default_rng().spawn(self.n_envs))
+        self._rngs = list(rngs or np.random.default_rng().spawn(self.n_envs))
         self.update(internal_reward, probability)
 
     def update(self, internal_reward: InternalReward, probability: float) -> None:
@@ -149,6 +147,12 @@ class RewardComposer:
         if dones.any():
             self._end_episodes(np.flatnonzero(dones))
         return utilities.astype(dtype)
+
+    def rngs(self) -> list[np.random.Generator]:
+        """
+        :return: The generators, as they are by now: in another process they are copies of those given to `connect`.
+        """
+        return self._rngs
 
     def take_labels(self) -> LabelBatch | None:
         """

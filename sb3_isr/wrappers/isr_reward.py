@@ -32,7 +32,7 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         if isr is not None:
             isr.check_spaces(self.observation_space, self.action_space)
         self._composer = RewardComposer(1, isr.predict if isr else None)
-        self._observation: Any = None
+        self._observations: Any = None
 
     def isr_call(self, method: str, *args: Any) -> Any:
         """
@@ -50,24 +50,26 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         :param options: Passed on.
         :return: The first observation and its info.
         """
-        self._observation, info = self.env.reset(seed=seed, options=options)
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._observations = _batch_of_one(observation)
         self._composer.reset()
-        return self._observation, info
+        return observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """
         :param action: Passed on.
         :return: Observation, utility (a Python float), terminated, truncated and info.
         """
+        actions = _batch_of_one(action)
         observation, reward, terminated, truncated, info = self.env.step(action)
         utilities = self._composer.compose(
-            _batch_of_one(self._observation),
-            _batch_of_one(action),
+            self._observations,
+            actions,
             np.array([float(reward)]),
             np.array([terminated or truncated]),
             [info],
         )
-        self._observation = observation
+        self._observations = _batch_of_one(observation)
         return observation, float(utilities[0]), terminated, truncated, info
 
     def isr_spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
@@ -84,6 +86,7 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
 
 
 def _batch_of_one(element: Any) -> Any:
+    # A copy: some environments write into the arrays that they gave or took.
     if isinstance(element, dict):
-        return {key: np.asarray(value)[None] for key, value in element.items()}
-    return np.asarray(element)[None]
+        return {key: np.array(value)[None] for key, value in element.items()}
+    return np.array(element)[None]

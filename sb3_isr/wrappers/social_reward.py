@@ -37,10 +37,11 @@ class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConst
         :param options: Passed on.
         :return: The first observation and its info.
         """
-        self._observation, info = self.env.reset(seed=seed, options=options)
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._observation = copy.deepcopy(observation)
         self.caregiver.reset(seed)
         self._return_change = 0.0
-        return self._observation, info
+        return observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """
@@ -48,8 +49,9 @@ class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConst
         :return: Observation, ``R_e + R_s`` (a Python float), terminated, truncated and info.
         :raises ValueError: If the caregiver says something that is neither a finite number nor None.
         """
+        told = copy.deepcopy(action)  # some environments write into the arrays that they gave or took
         observation, reward, terminated, truncated, info = self.env.step(action)
-        transition = Transition(self._observation, action, float(reward), observation, terminated, truncated, info)
+        transition = Transition(self._observation, told, float(reward), observation, terminated, truncated, info)
         social_reward = self.caregiver.social_reward(transition)
         true_reward = self.caregiver.environment_reward(transition)
         info = {key: value for key, value in info.items() if key != "social_reward"}
@@ -64,5 +66,5 @@ class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConst
         self._return_change += true_reward - transition.reward
         if "episode" in info:
             info["episode"] = {**info["episode"], "r": info["episode"]["r"] + self._return_change}
-        self._observation = observation
+        self._observation = copy.deepcopy(observation)
         return observation, true_reward, terminated, truncated, info

@@ -59,7 +59,7 @@ class VecISRReward(VecEnvWrapper):
         """
         :param actions: ``[n_envs, *shape]``
         """
-        self._actions = actions
+        self._actions = np.array(actions)  # a copy: an environment here may write into what it took
         self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:

@@ -72,7 +72,8 @@ def test_the_isr_of_a_checkpoint_can_be_handed_on(tmp_path: Path) -> None:
     isr = InternalSocialReward.load(checkpointed(tmp_path) / "isr.safetensors")
     _, env, _, _ = task("ppo")
     isr.check_spaces(env.observation_space, env.action_space)
-    assert isr.label_range == (0.0, pytest.approx(0.4))
+    assert isr.label_range is not None
+    assert isr.label_range == pytest.approx((0.0, 0.4))
 
 
 def test_to_resume_there_must_be_a_checkpoint(tmp_path: Path) -> None:

@@ -1,0 +1,311 @@
+"""
+The promise "any SB3 algorithm, any space", cell by cell: what the algorithm learns from, what is stored, what
+evaluation sees, and that one seed is one run.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_isr import ISRCallback, VecISRReward
+from sb3_isr.spaces import Array
+from tests.scripted_env import (
+    Script,
+    ScriptedEnv,
+    Space,
+    Told,
+    labels_by_hand,
+    scripted_vec_env,
+    utilities_by_hand,
+)
+
+#: Two environments with episodes of three and of four steps, each with a step that nothing is said about.
+SCRIPTS: list[Script] = [
+    [(-0.5, 0.0), (0.25, 1.0), (0.0, None)],
+    [(-0.25, 0.5), (0.5, None), (0.0, -2.0), (0.25, 0.0)],
+]
+#: The true returns are 0.75 and -1.
+MEAN_TRUE_RETURN = -0.125
+#: Steps of each environment, and after how many of them its caregiver is gone: it leaves when 0.4 of the 96 steps of
+#: both are over, which is after 20 of each. That is an episode's end in the second environment, and in the first one
+#: the caregiver stays for the step that is left.
+STEPS, PRESENT = 48, (21, 20)
+#: Two of three steps are labelled in the first environment, three of four in the second.
+N_LABELS = 14 + 15
+
+FLAT = spaces.Box(0, 1000, (2,), np.float32)
+CHANNELS_LAST = spaces.Box(0, 255, (36, 36, 3), np.uint8)
+CHANNELS_FIRST = spaces.Box(0, 255, (3, 36, 36), np.uint8)
+NUMBER = spaces.Discrete(16)
+NUMBERS = spaces.MultiDiscrete([2, 8])
+BITS = spaces.MultiBinary(4)
+MIXED = spaces.Dict({"flat": FLAT, "image": CHANNELS_LAST, "number": NUMBER, "numbers": NUMBERS, "bits": BITS})
+FEW = spaces.Dict({"flat": FLAT, "number": NUMBER})
+
+CHOICE = spaces.Discrete(3)
+CHOICES = spaces.MultiDiscrete([3, 2])
+SWITCHES = spaces.MultiBinary(3)
+#: Bounds that differ: neither a scaled nor an unclipped action is what the environment is told.
+THRUST = spaces.Box(np.array([-0.5, 0.0], np.float32), np.array([0.25, 8.0], np.float32))
+
+
+class Masked(ScriptedEnv):
+    """A choice that must not be made changes with each step."""
+
+    def action_masks(self) -> Array:
+        masks = np.ones(spaces.flatdim(self.action_space), bool)
+        masks[self.step_count % 3] = False
+        return masks
+
+
+class Cell(NamedTuple):
+    """An algorithm on an environment that suits it."""
+
+    algorithm: str
+    observation_space: Space = FLAT
+    action_space: Space = CHOICE
+    env_cls: type[ScriptedEnv] = ScriptedEnv
+
+    @property
+    def is_masked(self) -> bool:
+        return self.env_cls is Masked
+
+    def env(self) -> VecEnv:
+        return VecISRReward(
+            scripted_vec_env(
+                SCRIPTS,
+                env_cls=self.env_cls,
+                observation_space=self.observation_space,
+                action_space=self.action_space,
+            )
+        )
+
+    def eval_callback(self) -> type[EvalCallback]:
+        if not self.is_masked:
+            return EvalCallback
+        from sb3_contrib.common.maskable.callbacks import MaskableEvalCallback
+
+        return MaskableEvalCallback
+
+    def model(self, seed: int) -> BaseAlgorithm:
+        package, name = self.algorithm.split(".")
+        if package == "sbx":
+            pytest.importorskip("sbx", reason="SBX is an extra, and brings JAX, which is not built for every platform")
+        algorithm = getattr(importlib.import_module(package), name)
+        policy_kwargs: dict[str, Any] = {"net_arch": [8]}
+        policy = "Mlp"
+        if isinstance(self.observation_space, spaces.Dict):
+            policy = "MultiInput"
+            policy_kwargs["features_extractor_kwargs"] = {"cnn_output_dim": 8}
+        elif self.observation_space in (CHANNELS_LAST, CHANNELS_FIRST):
+            policy = "Cnn"
+            policy_kwargs["features_extractor_kwargs"] = {"features_dim": 8}
+        if name == "RecurrentPPO":
+            policy += "Lstm"
+            policy_kwargs["lstm_hidden_size"] = 4
+        model: BaseAlgorithm = algorithm(
+            f"{policy}Policy", self.env(), policy_kwargs=policy_kwargs, seed=seed, device="cpu", **KWARGS[name]
+        )
+        return model
+
+
+ON_POLICY = {"n_steps": 16}
+IN_BATCHES = {"n_steps": 16, "batch_size": 16, "n_epochs": 1}
+OFF_POLICY = {"buffer_size": 200, "learning_starts": 10, "batch_size": 8}
+KWARGS: dict[str, dict[str, Any]] = {
+    "PPO": IN_BATCHES,
+    "RecurrentPPO": IN_BATCHES,
+    "MaskablePPO": IN_BATCHES,
+    "A2C": ON_POLICY,
+    "TRPO": {"n_steps": 16, "batch_size": 16},
+    **dict.fromkeys(["DQN", "QRDQN", "SAC", "TD3", "DDPG", "TQC", "CrossQ"], OFF_POLICY),
+}
+
+CELLS = {
+    "PPO": Cell("stable_baselines3.PPO"),
+    "PPO-box": Cell("stable_baselines3.PPO", action_space=THRUST),
+    "PPO-image": Cell("stable_baselines3.PPO", CHANNELS_LAST, CHOICES),
+    "PPO-dict": Cell("stable_baselines3.PPO", MIXED, SWITCHES),
+    "A2C": Cell("stable_baselines3.A2C", NUMBERS, CHOICES),
+    "A2C-bits": Cell("stable_baselines3.A2C", BITS, THRUST),
+    "DQN": Cell("stable_baselines3.DQN", NUMBER),
+    "DQN-image": Cell("stable_baselines3.DQN", CHANNELS_FIRST),
+    "SAC": Cell("stable_baselines3.SAC", action_space=THRUST),
+    "SAC-dict": Cell("stable_baselines3.SAC", MIXED, THRUST),
+    "TD3": Cell("stable_baselines3.TD3", BITS, THRUST),
+    "DDPG": Cell("stable_baselines3.DDPG", NUMBERS, THRUST),
+    "TRPO": Cell("sb3_contrib.TRPO", NUMBER, SWITCHES),
+    "RecurrentPPO": Cell("sb3_contrib.RecurrentPPO"),
+    "RecurrentPPO-dict": Cell("sb3_contrib.RecurrentPPO", FEW, CHOICES),
+    "MaskablePPO": Cell("sb3_contrib.MaskablePPO", env_cls=Masked),
+    "MaskablePPO-choices": Cell("sb3_contrib.MaskablePPO", CHANNELS_FIRST, CHOICES, Masked),
+    "QRDQN": Cell("sb3_contrib.QRDQN", NUMBERS),
+    "QRDQN-dict": Cell("sb3_contrib.QRDQN", MIXED),
+    "TQC": Cell("sb3_contrib.TQC", action_space=THRUST),
+    "CrossQ": Cell("sb3_contrib.CrossQ", action_space=THRUST),
+    "SBX-PPO": Cell("sbx.PPO", action_space=THRUST),
+    "SBX-DQN": Cell("sbx.DQN"),
+    "SBX-SAC": Cell("sbx.SAC", action_space=THRUST),
+}
+each_cell = pytest.mark.parametrize(
+    "cell", [pytest.param(name, marks=pytest.mark.slow if "SBX" in name else ()) for name in CELLS]
+)
+
+
+class Rollouts(BaseCallback):
+    """Keeps what an on-policy algorithm learns from: its buffer is emptied before each rollout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rewards: list[Array] = []
+        self.returns: list[Array] = []
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if hasattr(self.model, "rollout_buffer"):
+            self.rewards.append(self.model.rollout_buffer.rewards.copy())
+            self.returns.append(self.model.rollout_buffer.returns.copy())
+
+
+class Evaluations(BaseCallback):
+    """Keeps the mean return of each evaluation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.means: list[float] = []
+
+    def _on_step(self) -> bool:
+        assert isinstance(self.parent, EvalCallback)
+        self.means.append(self.parent.last_mean_reward)
+        return True
+
+
+class Run(NamedTuple):
+    """What came of a cell's training."""
+
+    model: BaseAlgorithm
+    callback: ISRCallback
+    #: `[STEPS, n_envs]`, from the rollout buffer or the replay buffer.
+    rewards: Array
+    #: On-policy: the returns that were computed from them.
+    returns: Array | None
+    #: For each environment, what it was told.
+    told: list[list[Told]]
+    evaluations: list[float]
+
+
+@cache
+def run(name: str, seed: int = 0, time: int = 1) -> Run:
+    """Train a cell; another `time` is the same again."""
+    cell = CELLS[name]
+    model, rollouts, evaluations = cell.model(seed), Rollouts(), Evaluations()
+    callback = ISRCallback("leave_at_0.4", held_out=0.0, gradient_steps=5, isr_kwargs={"net_arch": (16,)})
+    evaluate = cell.eval_callback()(
+        model._wrap_env(cell.env(), verbose=0),  # in SB3's own wrappers too, transposed images for instance
+        n_eval_episodes=2,
+        eval_freq=12,
+        callback_after_eval=evaluations,
+        verbose=0,
+    )
+    model.learn(STEPS * 2, callback=[callback, rollouts, evaluate])
+    env, replay_buffer = model.get_env(), getattr(model, "replay_buffer", None)
+    assert env is not None
+    rewards = replay_buffer.rewards[:STEPS] if replay_buffer else np.concatenate(rollouts.rewards)
+    returns = np.concatenate(rollouts.returns) if rollouts.returns else None
+    return Run(model, callback, rewards, returns, env.get_attr("told"), evaluations.means)
+
+
+def in_time(told: Sequence[Sequence[Told]], steps: Sequence[int]) -> list[Told]:
+    """The first steps of each environment, in the order in which they happened."""
+    return [told[i][step] for step in range(max(steps)) for i in range(len(told)) if step < steps[i]]
+
+
+@each_cell
+def test_utility_is_the_true_reward_while_the_caregiver_is_present_and_r_i_in_its_stead_while_absent(cell: str) -> None:
+    _, callback, rewards, returns, told, _ = run(cell)
+    assert rewards.shape == (STEPS, 2)
+    for i, script in enumerate(SCRIPTS):
+        present = [step < PRESENT[i] for step in range(STEPS)]
+        utilities = utilities_by_hand(told[i][:STEPS], present, callback.isr.predict)
+        np.testing.assert_allclose(rewards[:, i], utilities, atol=1e-5)
+        true_rewards = [environment_reward + (social_reward or 0) for environment_reward, social_reward in script]
+        np.testing.assert_array_equal(rewards[: PRESENT[i], i], np.resize(true_rewards, PRESENT[i]))
+        if returns is not None:  # they have been computed by then: what comes last in an episode is all its return
+            ends = slice(len(script) - 1, None, len(script))
+            np.testing.assert_allclose(returns[ends, i], utilities[ends], atol=1e-5)
+        # An ISR that knew neither observation nor action would let any mix-up of them pass.
+        internal = utilities - [t.environment_reward for t in told[i][:STEPS]]
+        assert np.ptp(internal[PRESENT[i] :]) > 0.01
+
+
+@each_cell
+def test_labels_stored_are_labels_given_and_nothing_is_stored_while_absent(cell: str) -> None:
+    callback, told = run(cell).callback, run(cell).told
+    stored = callback.store._at(np.arange(len(callback.store)))
+    given = labels_by_hand(in_time(told, PRESENT))
+    assert callback.store.n_added == len(callback.store) == N_LABELS
+    np.testing.assert_equal(stored.observations, given.observations)
+    np.testing.assert_array_equal(stored.actions, given.actions)
+    np.testing.assert_array_equal(stored.social_rewards, given.social_rewards)
+    assert all(CELLS[cell].action_space.contains(action) for action in stored.actions)
+
+
+@each_cell
+def test_evaluation_sees_the_true_reward_and_uses_up_no_label(cell: str) -> None:
+    # Two evaluations while the caregiver is present, two while it is absent.
+    assert run(cell).evaluations == [MEAN_TRUE_RETURN] * 4
+    assert run(cell).callback.store.n_added == N_LABELS
+
+
+@each_cell
+def test_one_seed_is_one_run(cell: str) -> None:
+    first, again, other = run(cell), run(cell, time=2), run(cell, seed=1)
+    for weights in (policy_weights, isr_weights):
+        np.testing.assert_array_equal(weights(again), weights(first))
+        assert not np.array_equal(weights(other), weights(first))
+    np.testing.assert_array_equal(again.rewards, first.rewards)
+
+
+def isr_weights(run: Run) -> Array:
+    return np.concatenate([p.detach().numpy().ravel() for p in run.callback.isr.parameters()])
+
+
+def policy_weights(run: Run) -> Array:
+    states = [getattr(run.model.policy, name, None) for name in ("actor_state", "vf_state", "qf_state")]
+    leaves: list[Any] = [p.detach().numpy() for p in run.model.policy.parameters()]
+    if not leaves:  # SBX: JAX's trees in place of torch's parameters
+        import jax
+
+        leaves = jax.tree_util.tree_leaves([state.params for state in states if state is not None])
+    return np.concatenate([np.ravel(leaf) for leaf in leaves])
+
+
+@pytest.mark.parametrize("cell", [name for name, cell in CELLS.items() if cell.is_masked])
+def test_masked_actions_are_never_taken(cell: str) -> None:
+    for told in run(cell).told:
+        assert len(told) == STEPS
+        assert all(t.action.flat[0] != t.step % 3 for t in told)
+
+
+def test_random_search_is_refused() -> None:
+    """ARS maximizes what Monitor reports, inside any reward wrapper."""
+    from sb3_contrib import ARS
+
+    model = ARS("LinearPolicy", Cell("sb3_contrib.ARS").env(), seed=0, device="cpu")
+    before = torch.nn.utils.parameters_to_vector(model.policy.parameters())
+    with pytest.raises(ValueError, match=r"ARS maximizes the Monitor's reward.*use another algorithm"):
+        model.learn(32, callback=ISRCallback())
+    assert torch.equal(torch.nn.utils.parameters_to_vector(model.policy.parameters()), before)
