@@ -27,12 +27,28 @@ class LabelBatch(NamedTuple):
     social_rewards: Array
 
 
+class _Pairs(NamedTuple):
+    """Distinct pairs of observation and action. Pair i has the labels from ``starts[i]`` on, ``counts[i]`` of them."""
+
+    labels: Array
+    starts: Array
+    counts: Array
+
+    def draw(self, pair: Array, member: Array) -> Array:
+        """Turn uniform numbers from [0, 1) into labels: a pair, and one of its labels."""
+        pairs = (pair * len(self.starts)).astype(int)
+        return np.asarray(self.labels[self.starts[pairs] + (member * self.counts[pairs]).astype(int)])
+
+
 class LabelStore:
     """
     Holds the newest labels, in the spaces' own dtypes, and keeps a random part of them out of training.
 
-    Labels are drawn balanced: as many with a reward (or a reproach) as with a 0, since praise is rare and a model
-    that never predicts it is right most of the time.
+    What is drawn to train on is balanced twice. Pairs of observation and action that were rewarded (or reproached) are
+    drawn as often as the others, since praise is rare and a model that never predicts it is right most of the time.
+    And each distinct pair is drawn as often as any other, since a learner that knows its task labels the same few pairs
+    over and over, while it is the rare ones that it will try when it goes on learning. What a pair is worth on average
+    is not changed by either.
 
     :param observation_space: The learner's observation space.
     :param action_space: The environment's action space.
@@ -64,7 +80,7 @@ class LabelStore:
         self._actions = np.asarray(zeros(action_space, capacity))
         self._social_rewards = np.zeros(capacity, np.float32)
         self._is_held_out = np.zeros(capacity, bool)
-        self._kinds: list[Array] | None = None
+        self._kinds: list[_Pairs] | None = None
 
     def __len__(self) -> int:
         return min(self.n_added, self.capacity)
@@ -103,25 +119,39 @@ class LabelStore:
 
     def sample(self, batch_size: int) -> LabelBatch:
         """
-        Draw labels to train on, with replacement, each of the two kinds (0 and not 0) with equal probability.
+        Draw labels to train on, with replacement: a kind, a distinct pair of that kind, and one of the pair's labels,
+        each with equal probability.
 
         :param batch_size: How many.
         :return: Labels of which none is held out.
         :raises ValueError: If there is no label to train on.
         """
         if self._kinds is None:
-            trained_on = np.flatnonzero(~self._is_held_out[: len(self)])
-            rewarded = self._social_rewards[trained_on] != 0
-            self._kinds = [kind for kind in (trained_on[rewarded], trained_on[~rewarded]) if len(kind)]
+            self._kinds = self._kinds_of_pairs()
         if not self._kinds:
             raise ValueError(f"There is no label to train on: of {len(self)} given, {self.n_held_out} are held out.")
         kind_of = self._rng.integers(len(self._kinds), size=batch_size)
-        rank = self._rng.random(batch_size)
+        pair, member = self._rng.random((2, batch_size))
         index = np.empty(batch_size, int)
         for number, kind in enumerate(self._kinds):
             drawn = kind_of == number
-            index[drawn] = kind[(rank[drawn] * len(kind)).astype(int)]
+            index[drawn] = kind.draw(pair[drawn], member[drawn])
         return self._at(index)
+
+    def _kinds_of_pairs(self) -> list[_Pairs]:
+        """The pairs with a label that is not 0, and the others; a kind that does not occur is left out."""
+        trained_on = np.flatnonzero(~self._is_held_out[: len(self)])
+        if not len(trained_on):
+            return []
+        batch = self._at(trained_on)
+        _, pair_of, counts = np.unique(
+            _hashes(batch.observations) * np.uint64(3) + _hashes(batch.actions), return_inverse=True, return_counts=True
+        )
+        is_rewarded = np.bincount(pair_of, weights=batch.social_rewards != 0) > 0
+        by_pair = trained_on[np.argsort(pair_of, kind="stable")]
+        starts = np.cumsum(counts) - counts
+        kinds = (_Pairs(by_pair, starts[kind], counts[kind]) for kind in (is_rewarded, ~is_rewarded))
+        return [kind for kind in kinds if len(kind.starts)]
 
     def held_out_batches(self, batch_size: int = 1024) -> Iterator[LabelBatch]:
         """
@@ -180,3 +210,15 @@ class LabelStore:
 
     def _at(self, index: Array) -> LabelBatch:
         return LabelBatch(take(self._observations, index), self._actions[index], self._social_rewards[index])
+
+
+def _hashes(batch: Observations) -> Array:
+    """One number for each element, the same for equal ones and (but for 1 chance in 2**56 a pair) no others."""
+    if isinstance(batch, dict):
+        return np.asarray(sum(_hashes(batch[key]) * np.uint64(2 * i + 3) for i, key in enumerate(sorted(batch))))
+    rows = np.ascontiguousarray(batch).reshape(len(batch), -1).view(np.uint8)
+    # Multilinear hashing modulo 2**64, with weights that are always the same.
+    weights = np.random.default_rng(0).integers(2**64, size=rows.shape[1], dtype=np.uint64, endpoint=False) | np.uint64(
+        1
+    )
+    return np.concatenate([rows[i : i + 4096].astype(np.uint64) @ weights for i in range(0, len(rows), 4096)])

@@ -220,7 +220,7 @@ def _check_format(header: Any) -> None:
 
 def _check_kinds(what: str, value: dict[str, Any], kinds: dict[str, type[Any]]) -> None:
     for key, kind in kinds.items():
-        if type(value.get(key)) is not kind:
+        if not isinstance(value.get(key), kind):
             met = reprlib.repr(value.get(key))
             raise unfit(f"its {what} is damaged: {key!r} must be a {kind.__name__}, got {met}")
 

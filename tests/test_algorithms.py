@@ -223,7 +223,7 @@ def run(name: str, seed: int = 0, time: int = 1) -> Run:
     model.learn(STEPS * 2, callback=[callback, rollouts, evaluate])
     env, replay_buffer = model.get_env(), getattr(model, "replay_buffer", None)
     assert env is not None
-    rewards = replay_buffer.rewards[:STEPS] if replay_buffer else np.concatenate(rollouts.rewards)
+    rewards = np.concatenate(rollouts.rewards) if replay_buffer is None else replay_buffer.rewards[:STEPS]
     returns = np.concatenate(rollouts.returns) if rollouts.returns else None
     return Run(model, callback, rewards, returns, env.get_attr("told"), evaluations.means)
 
@@ -265,7 +265,7 @@ def test_labels_stored_are_labels_given_and_nothing_is_stored_while_absent(cell:
 
 @each_cell
 def test_evaluation_sees_the_true_reward_and_uses_up_no_label(cell: str) -> None:
-    # Two evaluations while the caregiver is present, two while it is absent.
+    # The first one while the caregiver is present, the others in autonomy.
     assert run(cell).evaluations == [MEAN_TRUE_RETURN] * 4
     assert run(cell).callback.store.n_added == N_LABELS
 
@@ -273,23 +273,36 @@ def test_evaluation_sees_the_true_reward_and_uses_up_no_label(cell: str) -> None
 @each_cell
 def test_one_seed_is_one_run(cell: str) -> None:
     first, again, other = run(cell), run(cell, time=2), run(cell, seed=1)
-    for weights in (policy_weights, isr_weights):
-        np.testing.assert_array_equal(weights(again), weights(first))
-        assert not np.array_equal(weights(other), weights(first))
+    np.testing.assert_array_equal(policy_weights(again.model), policy_weights(first.model))
+    np.testing.assert_array_equal(isr_weights(again.callback), isr_weights(first.callback))
+    assert not np.array_equal(policy_weights(other.model), policy_weights(first.model))
+    assert not np.array_equal(isr_weights(other.callback), isr_weights(first.callback))
     np.testing.assert_array_equal(again.rewards, first.rewards)
 
 
-def isr_weights(run: Run) -> Array:
-    return np.concatenate([p.detach().numpy().ravel() for p in run.callback.isr.parameters()])
+def test_the_isr_is_seeded_by_the_models_seed_or_its_own() -> None:
+    """Another model's labels would make another ISR anyway; so here none is trained."""
+
+    def untrained(model_seed: int, seed: int | None = None) -> Array:
+        callback = ISRCallback("always", seed=seed)
+        CELLS["PPO"].model(model_seed).learn(32, callback=callback)
+        return isr_weights(callback)
+
+    assert not np.array_equal(untrained(0), untrained(1))
+    np.testing.assert_array_equal(untrained(0, seed=1), untrained(1))
 
 
-def policy_weights(run: Run) -> Array:
-    states = [getattr(run.model.policy, name, None) for name in ("actor_state", "vf_state", "qf_state")]
-    leaves: list[Any] = [p.detach().numpy() for p in run.model.policy.parameters()]
+def isr_weights(callback: ISRCallback) -> Array:
+    return np.concatenate([p.detach().numpy().ravel() for p in callback.isr.parameters()])
+
+
+def policy_weights(model: BaseAlgorithm) -> Array:
+    states = [getattr(model.policy, name, None) for name in ("actor_state", "vf_state", "qf_state")]
+    leaves: list[Any] = [p.detach().numpy() for p in model.policy.parameters()]
     if not leaves:  # SBX: JAX's trees in place of torch's parameters
-        import jax
-
-        leaves = jax.tree_util.tree_leaves([state.params for state in states if state is not None])
+        leaves = pytest.importorskip("jax").tree_util.tree_leaves(
+            [state.params for state in states if state is not None]
+        )
     return np.concatenate([np.ravel(leaf) for leaf in leaves])
 
 

@@ -40,6 +40,35 @@ def test_rare_praise_is_drawn_as_often_as_none() -> None:
     assert abs(drawn.mean() - 0.5) < 0.03  # four standard deviations
 
 
+def test_a_pair_labelled_a_thousand_times_is_drawn_as_often_as_one_labelled_once() -> None:
+    """A learner that knows MiniGrid's DoorKey labels the same few pairs over and over, and was hacked at the others."""
+    store = LabelStore(BOX, DISCRETE, held_out=0.0, seed=0)
+    for _ in range(100):
+        store.add(labels([0.0] * 2))
+    store.add(labels([0.0] * 8, first=2))
+    same_place = labels([0.0])
+    store.add(same_place._replace(actions=same_place.actions + 1))  # another action is another pair
+    batch = store.sample(11_000)
+    assert isinstance(batch.observations, np.ndarray)
+    _, counts = np.unique(10 * batch.observations[:, 0] + batch.actions, return_counts=True)
+    assert len(counts) == 11
+    assert (np.abs(counts - 1000) < 130).all()  # four standard deviations
+
+
+def test_balancing_does_not_change_what_a_pair_is_worth_on_average() -> None:
+    """A goal on ice is reached one time in four: half of the drawn labels must not say so."""
+    store = LabelStore(BOX, DISCRETE, held_out=0.0, seed=0)
+    for _ in range(50):
+        for social_reward in (1.0, 0.0, 0.0, 0.0):
+            store.add(labels([social_reward]))
+            store.add(labels([0.0] * 3, first=1))
+    batch = store.sample(8000)
+    assert isinstance(batch.observations, np.ndarray)
+    at_goal = batch.observations[:, 0] == 0
+    assert abs(at_goal.mean() - 0.5) < 0.03
+    assert abs(batch.social_rewards[at_goal].mean() - 0.25) < 0.03
+
+
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_labels_of_one_kind_are_all_drawn(label: float) -> None:
     """The published split divided by zero when nothing was rewarded."""
@@ -87,6 +116,7 @@ def test_dict_observations() -> None:
     batch = store.sample(50)
     assert isinstance(batch.observations, dict)
     np.testing.assert_array_equal(batch.observations["b"], batch.social_rewards)
+    assert set(batch.social_rewards) == {0.0, 1.0, 2.0}
 
 
 def test_what_is_stored_is_a_copy() -> None:

@@ -93,7 +93,7 @@ MULTI = {"type": "MultiDiscrete", "nvec": [2, 3], "start": [0, 0], "dtype": "int
     [
         ({"type": "Text"}, "got 'Text'"),
         (None, "got None"),
-        ("Box", "got None"),
+        ("Box", "type must be.*got None"),
         ([BOX], "space's type must be"),
         ({"type": "Dict"}, "must have 'spaces', a list"),
         ({"type": "Dict", "spaces": [["a"]]}, "list of keys and spaces"),

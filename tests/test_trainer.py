@@ -78,6 +78,15 @@ class WithDropout(torch.nn.Dropout):
     """An activation that draws."""
 
 
+def test_the_learning_rate_falls_within_a_training_and_not_from_one_to_the_next() -> None:
+    store, isr = store_of(lambda o, a: 0.4 * (o == a)), InternalSocialReward(DISCRETE, DISCRETE, learning_rate=0.01)
+    rates: list[float] = []
+    isr.optimizer.register_step_pre_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
+    fit(isr, store, gradient_steps=4)
+    np.testing.assert_allclose(rates, 0.01 * np.array([1.0, 0.8535534, 0.5, 0.1464466]), rtol=1e-6)
+    assert [group["lr"] for group in isr.optimizer.param_groups] == [0.01]
+
+
 def test_bad_arguments_are_refused() -> None:
     isr, store = InternalSocialReward(DISCRETE, DISCRETE), store_of(lambda o, a: 0.0 * o)
     with pytest.raises(ValueError, match="at least 1, got 0 and 256"):
