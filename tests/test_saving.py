@@ -136,10 +136,11 @@ def test_an_isr_of_a_gpu_loads_on_the_cpu_and_back(tmp_path: Path) -> None:
         np.testing.assert_allclose(loaded.predict(observations, actions), isr.predict(observations, actions), rtol=1e-4)
 
 
+@pytest.mark.skipif(torch.xpu.is_available(), reason="needs a machine without an Intel GPU")
 def test_a_device_that_is_not_there_is_no_fault_of_the_file(tmp_path: Path) -> None:
     InternalSocialReward(BOX, ACTIONS[0]).save(tmp_path / "isr")
-    with pytest.raises(RuntimeError, match="nowhere"):
-        InternalSocialReward.load(tmp_path / "isr", device="nowhere")
+    with pytest.raises((AssertionError, RuntimeError), match="XPU"):
+        InternalSocialReward.load(tmp_path / "isr", device="xpu")
 
 
 @pytest.mark.parametrize("label_range", [(1.0, 0.0), (0.0, math.inf), (math.nan, 1.0)])

@@ -273,9 +273,21 @@ class Saying(gym.Wrapper[Any, Any, Any, Any]):
         return observation, self.said[0], terminated, truncated, self.said[1]
 
 
+class InPlace(ScriptedEnv):
+    """Writes all observations into one array."""
+
+    room = np.zeros(2, np.float32)
+
+    def step(self, action: Any) -> Any:
+        observation, *rest = super().step(action)
+        self.room[:] = observation
+        return self.room, *rest
+
+
 @pytest.mark.parametrize(
     ("env", "message"),
     [
+        (InPlace(SCRIPT), r"leave an observation as it is.*got \[0. 2.\] in place of \[0. 1.\]; return a copy"),
         (
             Saying(np.float32(1), {}),
             r"reward must be a finite Python number.*np.float32\(1.0\) at step 0; return float",
@@ -399,7 +411,7 @@ class Infinite(Extractor):
         return super().forward(observations) / 0.0
 
 
-class InPlace(Extractor):
+class Doubling(Extractor):
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         return super().forward(observations.mul_(2.0))
 
@@ -506,7 +518,7 @@ def wide_prediction() -> InternalSocialReward:
         (wide_prediction, r"float32 array \[16\] for 16 transitions, got float64 \[16, 1\]"),
         (partial(isr_with, Infinite), "R_i must be finite"),
         (
-            partial(isr_with, InPlace),
+            partial(isr_with, Doubling),
             "leave the learner's observations and actions as they are.*; compute out of place",
         ),
         (partial(isr_with, RunningMean), "predict must leave the ISR as it is"),

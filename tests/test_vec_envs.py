@@ -18,7 +18,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
+from stable_baselines3.common.callbacks import BaseCallback, EvalCallback, StopTrainingOnMaxEpisodes
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
@@ -479,6 +479,16 @@ def test_presence_goes_on_in_mid_episode_from_one_piece_to_the_next(make: Make, 
     by_hand = utilities_by_hand(told, present, callback.isr.predict)
     np.testing.assert_allclose(np.ravel(rewards.steps), by_hand, atol=1e-6)
     assert stored(callback) == in_order(labels_by_hand(told[:8] + told[12:16]))
+
+
+@here_or_forked
+def test_training_that_is_stopped_in_mid_rollout_keeps_all_labels(make: Make, vec_env_cls: Any) -> None:
+    with closing(make(FOUR, vec_env_cls=vec_env_cls)) as venv:
+        callback, model = internalizing("always"), tiny(PPO, venv)
+        model.learn(96, callback=[callback, StopTrainingOnMaxEpisodes(4)])
+        (told,) = told_by(model)
+    assert len(told) == 16  # four steps into the second rollout of twelve
+    assert stored(callback) == in_order(labels_by_hand(told))
 
 
 @here_or_forked
