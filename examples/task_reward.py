@@ -1,21 +1,20 @@
 """
-The one who rewards a well-known task leaves: what is left of it, with the ISR in its place and with nothing?
+A task's own reward as the social reward: does a learner keep at the task when the one who rewarded it has left?
 
-    python examples/task_reward.py CartPole-v1 --seeds 3
+The caregiver (:class:`~sb3_isr.TaskRewardCaregiver`) gives all of the task's reward, so that nothing is left without
+it. A learner is socialized, and from that same snapshot goes on for as many steps again in three conditions: with the
+ISR in the caregiver's place (``isr``), with nothing (``none``), and with a caregiver who stays (``oracle``).
 
-The task's own reward is declared to be the caregiver's (TaskRewardCaregiver), so that R_e = 0. A learner is socialized
-once for each seed; from that same snapshot it goes on learning, as long again, in three conditions: with the ISR
-(`isr`), with no reward (`none`), and with a caregiver who stays (`oracle`). The table shows the true return per episode
-over the last tenth of each phase, and its retention: 1 is the return at departure, 0 that of random actions.
+    python examples/task_reward.py cartpole --seeds 3
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import gymnasium as gym
@@ -27,153 +26,229 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_isr import GridOneHot, ISRCallback, SocialRewardWrapper, TaskRewardCaregiver, VecISRReward
 
+#: MiniGrid's codes are no intensities, neither for the policy nor for the ISR.
 GRID: dict[str, Any] = {"features_extractor_class": GridOneHot, "normalize_images": False}
 
 
 @dataclass(frozen=True)
 class Task:
     """
-    :param algorithm: The learner's class.
-    :param steps: Environment steps of socialization, and of autonomy after it.
+    :param env_id: The environment.
+    :param algorithm: Who learns it.
+    :param steps: Environment steps with the caregiver, and as many again in each condition.
     :param n_envs: Environments that step together.
-    :param kwargs: The algorithm's arguments.
+    :param settings: The algorithm's arguments. Off-policy, the replay buffer holds fewer steps than autonomy has, so
+        that what the caregiver's rewards left in it is gone before the end.
     :param isr_kwargs: The ISR's arguments.
-    :param wrapper: Applied to the environment.
+    :param wrapper: What the environment needs besides.
     """
 
+    env_id: str
     algorithm: type[BaseAlgorithm]
     steps: int
     n_envs: int
-    kwargs: dict[str, Any]
+    settings: dict[str, Any]
     isr_kwargs: dict[str, Any] = field(default_factory=dict)
     wrapper: Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]] = lambda env: env
 
 
-_PPO: dict[str, Any] = {"batch_size": 256, "learning_rate": 1e-3}
-_TABULAR: dict[str, Any] = {"net_arch": []}
-
 TASKS = {
-    "CartPole-v1": Task(PPO, 49_152, 8, {**_PPO, "n_steps": 32, "gae_lambda": 0.8, "gamma": 0.98, "n_epochs": 20}),
-    "Pendulum-v1": Task(
-        SAC, 8_000, 1, {"learning_rate": 1e-3, "learning_starts": 500, "policy_kwargs": {"net_arch": [64, 64]}}
+    "cartpole": Task(
+        "CartPole-v1",
+        PPO,
+        steps=49_152,
+        n_envs=8,
+        settings={
+            "n_steps": 32,
+            "batch_size": 256,
+            "n_epochs": 20,
+            "learning_rate": 1e-3,
+            "gamma": 0.98,
+            "gae_lambda": 0.8,
+        },
     ),
-    "MiniGrid-DoorKey-5x5-v0": Task(
-        PPO, 98_304, 16, {**_PPO, "n_steps": 64, "n_epochs": 4, "policy_kwargs": GRID}, GRID, ImgObsWrapper
+    "pendulum": Task(
+        "Pendulum-v1",
+        SAC,
+        steps=20_000,
+        n_envs=4,
+        settings={
+            "learning_rate": 2e-3,
+            "learning_starts": 400,
+            "buffer_size": 10_000,
+            "gamma": 0.95,
+            "tau": 0.02,
+            "policy_kwargs": {"net_arch": [64, 64]},
+        },
     ),
-    "Taxi-v4": Task(
+    "doorkey": Task(
+        "MiniGrid-DoorKey-5x5-v0",
+        PPO,
+        steps=98_304,
+        n_envs=16,
+        settings={
+            "n_steps": 64,
+            "batch_size": 256,
+            "n_epochs": 4,
+            "learning_rate": 1e-3,
+            "policy_kwargs": {**GRID, "net_arch": [64, 64]},
+        },
+        isr_kwargs=GRID,
+        wrapper=ImgObsWrapper,
+    ),
+    "taxi": Task(
+        "Taxi-v4",
         DQN,
-        96_000,
-        16,
-        {
-            "learning_rate": 2e-2,
-            "buffer_size": 200_000,
+        steps=96_000,
+        n_envs=16,
+        settings={
+            "learning_rate": 0.02,
+            "learning_starts": 2_000,
+            "buffer_size": 48_000,
             "batch_size": 256,
             "train_freq": 1,
             "gradient_steps": 2,
-            "target_update_interval": 1000,
+            "target_update_interval": 1_000,
             "exploration_fraction": 0.4,
-            "learning_starts": 2000,
             "gamma": 0.95,
-            "policy_kwargs": _TABULAR,
+            "policy_kwargs": {"net_arch": []},  # on one-hot states: a table
         },
     ),
-    "FrozenLake-v1": Task(PPO, 131_072, 16, {**_PPO, "n_steps": 128, "n_epochs": 4, "ent_coef": 0.01}),
+    "frozenlake": Task(
+        "FrozenLake-v1",
+        PPO,
+        steps=163_840,
+        n_envs=16,
+        settings={"n_steps": 128, "batch_size": 256, "n_epochs": 4, "learning_rate": 2e-3},
+    ),
 }
 
 
-class Returns(BaseCallback):
-    """Collects the true return of each episode, as the Monitor inside the ISR wrapper saw it."""
+def run_task(task: Task, seed: int, folder: Path) -> dict[str, list[float]]:
+    """
+    Socialize a learner, and see what becomes of it in each condition.
+
+    :param task: The task.
+    :param seed: Seeds everything.
+    :param folder: Where the snapshot is kept.
+    :return: The true return of a random policy (``random``), and those of the learner while it learned, in each tenth
+        of socialization and of each condition.
+    """
+    learner = task.algorithm("MlpPolicy", _env(task), seed=seed, device="cpu", **task.settings)
+    caregiver = ISRCallback("always", isr_kwargs=task.isr_kwargs)
+    returns = {"random": [_random_return(task, seed)], "socialization": _learn(learner, task.steps, caregiver)}
+    caregiver.train()
+    learner.save(folder / "learner.zip")
+    if isinstance(learner, OffPolicyAlgorithm):
+        learner.save_replay_buffer(folder / "replay_buffer.pkl")
+
+    conditions = {
+        "isr": ISRCallback("never", isr=caregiver.isr),
+        "none": ISRCallback("never", coefficient=0.0),
+        "oracle": ISRCallback("always"),
+    }
+    for name, callback in conditions.items():
+        learner = task.algorithm.load(folder / "learner.zip", env=_env(task), device="cpu")
+        if isinstance(learner, OffPolicyAlgorithm):
+            learner.load_replay_buffer(folder / "replay_buffer.pkl")
+        learner.set_random_seed(seed + 1_000_000)
+        returns[name] = _learn(learner, task.steps, callback)
+    return returns
+
+
+def table(task: Task, returns: list[dict[str, list[float]]]) -> str:
+    """
+    :param task: The task.
+    :param returns: Of each seed, what :func:`run_task` returned.
+    :return: True returns in the last tenth, and retention: 1 is what the learner had at departure, 0 is chance.
+    """
+    head = f"{'true return, each seed':{9 * len(returns)}}   retention, each seed; mean; mean over all of autonomy"
+    lines = [f"{task.env_id}, {task.algorithm.__name__}, {task.steps:,} steps, and as many again", f"{'':13}{head}"]
+    for name in returns[0]:
+        row = f"{name:13}" + "".join(f"{of_seed[name][-1]:9.2f}" for of_seed in returns)
+        if name not in ("random", "socialization"):
+            at_end, over_all = np.array([_retention(name, of_seed) for of_seed in returns]).T
+            row += "   " + "".join(f"{value:7.2f}" for value in [*at_end, at_end.mean(), over_all.mean()])
+        lines.append(row)
+    return "\n".join(lines)
+
+
+def _retention(condition: str, returns: dict[str, list[float]]) -> tuple[float, float]:
+    chance, departure = returns["random"][0], returns["socialization"][-1]
+    retention = (np.array(returns[condition]) - chance) / (departure - chance)
+    return float(retention[-1]), float(np.nanmean(retention))
+
+
+class _TrueReturns(BaseCallback):
+    """Collects the returns that the Monitor inside sees: the true ones, whoever rewards the learner."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.step: list[int] = []
         self.returns: list[float] = []
-        self.steps: list[int] = []
 
     def _on_step(self) -> bool:
-        ended = [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]
-        self.returns += ended
-        self.steps += [self.n_calls] * len(ended)
+        episodes = [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]
+        self.returns += episodes
+        self.step += [self.n_calls] * len(episodes)
         return True
 
-    def at_end(self) -> float:
-        """Mean over the episodes that ended in the last tenth of the steps (the last one, if none did)."""
-        late = np.array(self.steps) > 0.9 * self.n_calls
-        return float(np.mean(np.array(self.returns)[late])) if late.any() else self.returns[-1]
+    def tenths(self) -> list[float]:
+        """:return: Mean return of the episodes that ended in each tenth; NaN where none did."""
+        tenth = [10 * (step - 1) // self.n_calls for step in self.step]
+        return [
+            float(np.mean([r for r, t in zip(self.returns, tenth, strict=True) if t == i] or np.nan)) for i in range(10)
+        ]
 
 
-def make_env(name: str, task: Task) -> VecEnv:
-    """Environments whose own reward is the caregiver's, ready for an ISR."""
-    return VecISRReward(
-        make_vec_env(lambda: SocialRewardWrapper(task.wrapper(gym.make(name)), TaskRewardCaregiver()), task.n_envs)
-    )
+def _env(task: Task) -> VecISRReward:
+    def with_caregiver(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+        return SocialRewardWrapper(task.wrapper(env), TaskRewardCaregiver())
+
+    return VecISRReward(make_vec_env(task.env_id, task.n_envs, wrapper_class=with_caregiver))
 
 
-def random_return(env: VecEnv, seed: int, n_steps: int = 4000) -> float:
-    """The mean return of random actions."""
+def _learn(learner: BaseAlgorithm, steps: int, callback: ISRCallback) -> list[float]:
+    returns = _TrueReturns()
+    # The clock runs on in autonomy, else DQN would explore anew and off-policy algorithms start with random actions.
+    learner.learn(steps, callback=[callback, returns], reset_num_timesteps=False)
+    return returns.tenths()
+
+
+def _random_return(task: Task, seed: int, n_episodes: int = 100) -> float:
+    env = _env(task)
     env.seed(seed)
     env.action_space.seed(seed)
     env.reset()
-    infos = [
-        info
-        for _ in range(n_steps)
-        for info in env.step(np.array([env.action_space.sample() for _ in range(env.num_envs)]))[3]
-    ]
-    return float(np.mean([info["episode"]["r"] for info in infos if "episode" in info]))
+    returns: list[float] = []
+    while len(returns) < n_episodes:
+        _, _, _, infos = env.step(np.array([env.action_space.sample() for _ in range(task.n_envs)]))
+        returns += [info["episode"]["r"] for info in infos if "episode" in info]
+    return float(np.mean(returns))
 
 
-def learn(model: BaseAlgorithm, steps: int, callback: ISRCallback) -> float:
-    """Learn on, and return the true return at the end."""
-    returns = Returns()
-    model.learn(steps, callback=[callback, returns], reset_num_timesteps=False)
-    return returns.at_end()
-
-
-def run(name: str, task: Task, seed: int, steps: int, folder: Path) -> dict[str, float]:
-    """One socialization, three times autonomy: the true return at the end of each, and that of random actions."""
-    model = task.algorithm("MlpPolicy", make_env(name, task), seed=seed, device="cpu", **task.kwargs)
-    socialization = ISRCallback("always", isr_kwargs=task.isr_kwargs)
-    result = {"random": random_return(make_env(name, task), seed), "departure": learn(model, steps, socialization)}
-    socialization.train()
-    model.save(folder / "learner.zip")
-    if isinstance(model, OffPolicyAlgorithm):
-        model.save_replay_buffer(folder / "buffer.pkl")
-    autonomy: dict[str, Callable[[], ISRCallback]] = {
-        "isr": lambda: ISRCallback("never", isr=socialization.isr),
-        "none": lambda: ISRCallback("never", coefficient=0.0, isr_kwargs=task.isr_kwargs),
-        "oracle": lambda: ISRCallback("always", isr_kwargs=task.isr_kwargs),
-    }
-    for condition, callback in autonomy.items():
-        model = task.algorithm.load(folder / "learner.zip", env=make_env(name, task), device="cpu")
-        if isinstance(model, OffPolicyAlgorithm):
-            model.load_replay_buffer(folder / "buffer.pkl")
-        model.set_random_seed(seed + 1_000_000)
-        result[condition] = learn(model, steps, callback())
-    return result
-
-
-def main() -> None:
-    """Run a task and print its table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str] | None = None) -> None:
+    """
+    :param arguments: The command line's; by default those of the process.
+    """
+    parser = argparse.ArgumentParser(description="A task's own reward as the social reward.")
     parser.add_argument("task", choices=TASKS)
-    parser.add_argument("--seeds", type=int, default=3, help="how many seeds (default: 3)")
-    parser.add_argument("--steps", type=int, help="steps of each phase (default: the task's)")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    task = TASKS[arguments.task]
-    conditions = ("isr", "none", "oracle")
-    print(f"| {arguments.task} | random | departure | isr | none | oracle | retention isr | none | oracle |")
-    print("|" + " --- |" * 9)
-    for seed in range(arguments.seeds):
-        with TemporaryDirectory() as folder:
-            result = run(arguments.task, task, seed, arguments.steps or task.steps, Path(folder))
-        learned = result["departure"] - result["random"]
-        retention = [(result[condition] - result["random"]) / learned for condition in conditions]
-        cells = [*result.values(), *retention]
-        print(f"| seed {seed} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |", flush=True)
+    parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 0 on")
+    parser.add_argument("--steps-scale", type=float, default=1.0, help="fraction of the task's steps, to try it out")
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(1)  # networks this small are faster so
+    task = replace(TASKS[args.task], steps=int(TASKS[args.task].steps * args.steps_scale))
+    returns = []
+    for seed in range(args.seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            returns.append(run_task(task, seed, Path(folder)))
+        print(f"seed {seed}")
+        for name, tenths in returns[-1].items():
+            print(f"  {name:13}" + "".join(f"{value:9.2f}" for value in tenths), flush=True)
+    print(table(task, returns))
 
 
 if __name__ == "__main__":

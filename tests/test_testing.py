@@ -560,6 +560,32 @@ def test_the_isr_stays_as_it_was_and_so_does_the_learners_randomness() -> None:
     torch.manual_seed(1)
     assert torch.equal(torch.rand(1), drawn)
     assert all(torch.equal(weight, before[name]) for name, weight in isr.state_dict().items())
+    assert all(parameter.grad is None for parameter in isr.parameters())
+
+
+class Recording(Extractor):
+    """Keeps what it is shown."""
+
+    seen: list[list[float]] = []  # noqa: RUF012
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        self.seen.extend(observations.tolist())
+        return super().forward(observations)
+
+
+def test_the_same_seed_checks_the_same() -> None:
+    actions: list[int] = []
+    caregiver = FunctionCaregiver(lambda transition: actions.append(transition.action))
+    shown = []
+    for seed in (0, 0, 1):
+        check_caregiver(caregiver, ScriptedEnv(SCRIPT), n_steps=20, seed=seed)
+        check_isr(isr_with(Recording), seed=seed)
+        shown.append((actions.copy(), Recording.seen.copy()))
+        actions.clear()
+        Recording.seen.clear()
+    assert shown[0] == shown[1]
+    assert shown[0][0] != shown[2][0]
+    assert shown[0][1] != shown[2][1]
 
 
 def test_observations_of_an_environment_where_the_space_says_too_little() -> None:
