@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -144,9 +144,9 @@ class LabelStore:
         if not len(trained_on):
             return []
         batch = self._at(trained_on)
-        _, pair_of, counts = np.unique(
-            _hashes(batch.observations) * np.uint64(3) + _hashes(batch.actions), return_inverse=True, return_counts=True
-        )
+        seen = list(batch.observations.values()) if isinstance(batch.observations, dict) else [batch.observations]
+        hashes = _hashes([*seen, batch.actions])
+        _, pair_of, counts = np.unique(hashes, return_inverse=True, return_counts=True)
         is_rewarded = np.bincount(pair_of, weights=batch.social_rewards != 0) > 0
         by_pair = trained_on[np.argsort(pair_of, kind="stable")]
         starts = np.cumsum(counts) - counts
@@ -212,13 +212,16 @@ class LabelStore:
         return LabelBatch(take(self._observations, index), self._actions[index], self._social_rewards[index])
 
 
-def _hashes(batch: Observations) -> Array:
-    """One number for each element, the same for equal ones and (but for 1 chance in 2**56 a pair) no others."""
-    if isinstance(batch, dict):
-        return np.asarray(sum(_hashes(batch[key]) * np.uint64(2 * i + 3) for i, key in enumerate(sorted(batch))))
-    rows = np.ascontiguousarray(batch).reshape(len(batch), -1).view(np.uint8)
-    # Multilinear hashing modulo 2**64, with weights that are always the same.
-    weights = np.random.default_rng(0).integers(2**64, size=rows.shape[1], dtype=np.uint64, endpoint=False) | np.uint64(
-        1
-    )
-    return np.concatenate([rows[i : i + 4096].astype(np.uint64) @ weights for i in range(0, len(rows), 4096)])
+def _hashes(parts: Sequence[Array]) -> Array:
+    """
+    Multilinear hashing modulo 2**64 of elements that consist of several parts, each an array ``[n, ...]``: uint64
+    ``[n]``, the same for equal elements and (but for a chance of about 2**-56 a pair) for no others.
+    """
+    hashes = np.zeros(len(parts[0]), np.uint64)
+    for number, part in enumerate(parts):
+        rows = np.ascontiguousarray(part).reshape(len(part), -1).view(np.uint8)
+        # Always the same weights, but others for each part: small numbers in two parts must not make up for each other.
+        weights = np.random.default_rng(number).integers(2**64, size=rows.shape[1], dtype=np.uint64)
+        for start in range(0, len(rows), 4096):
+            hashes[start : start + 4096] += rows[start : start + 4096].astype(np.uint64) @ weights
+    return hashes

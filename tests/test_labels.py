@@ -55,6 +55,16 @@ def test_a_pair_labelled_a_thousand_times_is_drawn_as_often_as_one_labelled_once
     assert (np.abs(counts - 1000) < 130).all()  # four standard deviations
 
 
+def test_small_numbers_make_distinct_pairs() -> None:
+    """Hashes that add up observation and action would take (1, 0) for (0, 3)."""
+    store = LabelStore(spaces.Discrete(16), spaces.Discrete(16), held_out=0.0, seed=0)
+    observations, actions = (grid.ravel() for grid in np.meshgrid(np.arange(16), np.arange(16)))
+    store.add(LabelBatch(observations, actions, np.zeros(256)))
+    store.sample(1)
+    assert store._kinds is not None
+    assert [len(kind.starts) for kind in store._kinds] == [256]
+
+
 def test_balancing_does_not_change_what_a_pair_is_worth_on_average() -> None:
     """A goal on ice is reached one time in four: half of the drawn labels must not say so."""
     store = LabelStore(BOX, DISCRETE, held_out=0.0, seed=0)
