@@ -13,7 +13,7 @@ from sb3_isr.caregivers import (
     TaskRewardCaregiver,
     Transition,
 )
-from sb3_isr.extractors import GridCNN, GridOneHot
+from sb3_isr.extractors import AnySpaceExtractor, GridCNN, GridOneHot
 from sb3_isr.labels import LabelBatch, LabelStore
 from sb3_isr.model import PAPER_ISR, InternalSocialReward
 from sb3_isr.presence import Always, Fade, LeaveAt, Never, Visits
@@ -23,6 +23,7 @@ from sb3_isr.wrappers import ISRRewardWrapper, SocialRewardWrapper, VecISRReward
 __all__ = [
     "PAPER_ISR",
     "Always",
+    "AnySpaceExtractor",
     "Caregiver",
     "DelayedCaregiver",
     "Fade",

@@ -278,15 +278,21 @@ def _stack(elements: Sequence[Any]) -> Observations:
 
 
 def _steps(env: gym.Env[Any, Any], n_steps: int, seed: int) -> Iterator[Transition]:
-    """Random transitions, copied, since environments may write observations in place."""
+    """Random transitions, with the reward as the environment gave it."""
     env.action_space.seed(seed)
-    observation = copy.deepcopy(env.reset(seed=seed)[0])
+    observation, _ = env.reset(seed=seed)
     for _ in range(n_steps):
-        action = env.action_space.sample()
-        next_observation, reward, terminated, truncated, info = copy.deepcopy(env.step(action))
-        # As the environment gave it: float would hide what check_env looks for.
-        yield Transition(observation, action, reward, next_observation, terminated, truncated, info)  # type: ignore[arg-type]
-        observation = copy.deepcopy(env.reset()[0]) if terminated or truncated else next_observation
+        shown, action = copy.deepcopy(observation), env.action_space.sample()
+        next_observation, reward, terminated, truncated, info = env.step(action)
+        _require(
+            _same(shown, observation),
+            "An environment must leave an observation as it is when it steps on, since wrappers keep it till then",
+            f"{observation} in place of {shown}",
+            "return a copy of what it writes in place",
+        )
+        # A float would hide what check_env looks for.
+        yield Transition(shown, action, reward, next_observation, terminated, truncated, copy.deepcopy(info))  # type: ignore[arg-type]
+        observation = env.reset()[0] if terminated or truncated else next_observation
 
 
 def _play(env: gym.Env[Any, Any], n_steps: int, seed: int) -> list[list[Transition]]:
