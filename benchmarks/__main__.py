@@ -1,0 +1,84 @@
+"""
+Measure what sb3-isr costs, side by side with what a user would pick instead. In minutes: a table, a figure and
+``results.json``. The whole of figure 4a takes longer and has commands of its own, see ``benchmarks.figure4a``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from benchmarks import coin_game, growth, inference, overhead, training
+from benchmarks.common import CLOCKS, Result, facts, use_clock, write_text
+from benchmarks.report import draw, line, table
+
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results.json"
+Cases = dict[str, Callable[[], Iterator[Result | str]]]
+CASES: Cases = {
+    "overhead": overhead.run,
+    "inference": inference.run,
+    "training": training.run,
+    "coin_game": coin_game.run,
+    "growth": growth.run,
+}
+
+
+def main() -> int:
+    """
+    :return: 1 if a case failed. That a goal is missed is no failure.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=list(CASES), help="one case; what is known of the others is kept")
+    parser.add_argument("--most-labels", type=int, choices=[10**6, 10**7], default=10**6, help="for growth")
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu where the machine is busy")
+    arguments = parser.parse_args()
+    use_clock(arguments.clock)
+    torch.set_num_threads(1)  # networks this small only wait for a second thread
+    cases: Cases = {**CASES, "growth": partial(growth.run, arguments.most_labels)}
+
+    known = {case["case"]: case for case in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
+    for name in [arguments.only] if arguments.only else CASES:
+        known[name] = measure(name, cases[name])
+        write_text(RESULTS, json.dumps(list(known.values()), indent=1) + "\n")
+    measured = [known[name] for name in CASES if name in known]
+    draw(measured, FOLDER / "results.png")
+    print(f"{table(measured)}\n\nFigure: benchmarks/results.png\nNumbers: benchmarks/results.json")
+    return int(any(case["failed"] for case in measured))
+
+
+def measure(name: str, run: Callable[[], Iterator[Result | str]]) -> dict[str, Any]:
+    """
+    :param name: The case's name.
+    :param run: What measures it.
+    :return: What ``results.json`` holds of it.
+    """
+    print(f"\n{name}", flush=True)
+    case: dict[str, Any] = {"case": name, **facts(), "seconds": 0.0, "failed": None, "notes": [], "results": []}
+    start = time.perf_counter()
+    try:
+        for said in run():
+            if isinstance(said, str):
+                case["notes"].append(said)
+                continue
+            case["results"].append({**asdict(said), "met": said.met})
+            tqdm.write(line(case["results"][-1]))
+    except Exception as error:  # one case must not cost the others
+        traceback.print_exc()
+        case["failed"] = f"{type(error).__name__}: {error}"
+    case["seconds"] = round(time.perf_counter() - start, 1)
+    return case
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

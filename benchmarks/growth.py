@@ -1,0 +1,149 @@
+"""6. Growth: time and memory, with labels and with environments."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from benchmarks.common import Result, progress, result
+from sb3_isr import PAPER_ISR, InternalSocialReward, LabelBatch, LabelStore, VecISRReward
+from sb3_isr.envs.coin_game_rules import PRAISE
+from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
+
+N_ENVS = (1, 8, 64, 512)
+ROUNDS = 3
+CHUNK = 2000
+STEPS = 200
+OVER_DATA = "label store: memory over its data"
+PEAK = "label store: memory at its peak"
+#: Most bytes for each byte of data, and most megabytes for a million labels.
+GOALS = {(OVER_DATA, 10**5): 1.1, (OVER_DATA, 10**6): 1.1, (OVER_DATA, 10**7): 1.1, (PEAK, 10**6): 600.0}
+
+
+class Quantity(NamedTuple):
+    """What is measured, at how many labels or environments, and in which unit."""
+
+    name: str
+    n: int
+    unit: str
+
+
+Measured = dict[Quantity, float]
+
+
+def run(most_labels: int = 10**6) -> Iterator[Result | str]:
+    """
+    :param most_labels: The largest store, a power of ten from 10,000 on.
+    :return: Memory and times of the label store and of the wrapper.
+    """
+    yield (
+        "Memory: resident in a process of its own, less what was resident before. The store is full of coin game "
+        "labels, and was drawn from, for which the first time prepares. Its data are observations (uint8), actions "
+        "(int64) and labels (float32) as they came. The wrapper is VecISRReward around CoinGameVecEnv with the "
+        f"paper's ISR, over {STEPS} steps; while the caregiver is present its labels are in it."
+    )
+    sizes = [10**power for power in range(4, len(str(most_labels)))]
+    samples: dict[Quantity, list[float]] = defaultdict(list)
+    with progress("growth", 2 * ROUNDS) as bar:
+        for _ in range(ROUNDS):
+            for grow, numbers in ((grow_store, sizes), (grow_wrapper, N_ENVS)):
+                for quantity, value in _in_a_process_of_its_own(grow, numbers).items():
+                    samples[quantity].append(value)
+                bar.update()
+    for (name, n, unit), values in samples.items():
+        yield result(name, values, unit, n=n, goal=GOALS.get((name, n)), goal_is="at most")
+
+
+def grow_store(sizes: Sequence[int]) -> Measured:
+    """
+    :param sizes: Numbers of labels.
+    :return: What a store of each costs. All are kept, so that none lies in the memory of another.
+    """
+    venv = CoinGameVecEnv(CHUNK)
+    bytes_of_chunk = sum(np.asarray(part).nbytes for part in _play(venv))
+    stores: list[LabelStore] = []
+    measured: Measured = {}
+    for n in sizes:
+        before = _resident_bytes()
+        store = LabelStore(venv.observation_space, venv.action_space, capacity=n, seed=0)
+        adding = 0.0
+        for _ in range(n // CHUNK):
+            labels = _play(venv)
+            adding += _seconds(partial(store.add, labels), 1)
+        preparing = _seconds(partial(store.sample, 256), 1)
+        grown = _resident_bytes() - before
+        drawing = _seconds(partial(store.sample, 256), 1000)
+        stores.append(store)
+        measured[Quantity(OVER_DATA, n, "x")] = grown / (bytes_of_chunk * n / CHUNK)
+        measured[Quantity("label store: memory", n, "MB")] = grown / 1e6
+        measured[Quantity(PEAK, n, "MB")] = (_peak_bytes() - before) / 1e6
+        measured[Quantity("label store: adding a label", n, "µs")] = adding / n * 1e6
+        measured[Quantity("label store: first batch of 256", n, "ms")] = preparing * 1e3
+        measured[Quantity("label store: drawing a batch of 256", n, "µs")] = drawing * 1e6
+    return measured
+
+
+def _play(venv: CoinGameVecEnv) -> LabelBatch:
+    actions = np.random.default_rng(0).integers(3, size=venv.num_envs)
+    observations = venv.reset()
+    return LabelBatch(observations, actions, np.where(venv.step(actions)[1] > 0, PRAISE, 0.0).astype(np.float32))
+
+
+def grow_wrapper(n_envs: Sequence[int]) -> Measured:
+    """
+    :param n_envs: Numbers of environments.
+    :return: What a wrapper around them costs, with the caregiver present (labels included) and absent. All are kept.
+    """
+    torch.set_num_threads(1)
+    measured: Measured = {}
+    kept: list[Any] = []
+    for n in n_envs:
+        venv = CoinGameVecEnv(n)
+        isr = InternalSocialReward(venv.observation_space, venv.action_space, device="cpu", **PAPER_ISR)
+        actions = np.arange(n) % 3
+        venv.reset()
+        alone = _seconds(partial(venv.step, actions), STEPS)
+        for name, probability in (("present", 1.0), ("absent", 0.0)):
+            before = _resident_bytes()
+            wrapper = VecISRReward(venv)
+            wrapper.isr_call("connect", isr.predict, probability)
+            wrapper.reset()
+            seconds = _seconds(partial(wrapper.step, actions), STEPS)
+            kept.append((wrapper, wrapper.isr_call("take_labels")))
+            grown = _resident_bytes() - before
+            measured[Quantity(f"wrapper, caregiver {name}: a transition", n, "µs")] = (seconds - alone) / n * 1e6
+            measured[Quantity(f"wrapper, caregiver {name}: memory", n, "MB")] = grown / 1e6
+    return measured
+
+
+def _seconds(call: Callable[[], Any], n_calls: int) -> float:
+    start = perf_counter()
+    for _ in range(n_calls):
+        call()
+    return (perf_counter() - start) / n_calls
+
+
+def _resident_bytes() -> int:
+    # The pages that are there, of those that were asked for. Where there is no /proc, this case fails and says so.
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _in_a_process_of_its_own(grow: Callable[[Sequence[int]], Measured], numbers: Sequence[int]) -> Measured:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(grow, numbers).result()

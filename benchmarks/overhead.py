@@ -1,0 +1,156 @@
+"""1. Overhead on training: steps a second with the plugin over the same without."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecEnv
+
+from benchmarks import published
+from benchmarks.common import Result, in_turn, now, result
+from sb3_isr import (
+    PAPER_ISR,
+    InternalSocialReward,
+    ISRCallback,
+    SocialRewardWrapper,
+    TaskRewardCaregiver,
+    VecISRReward,
+)
+from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
+from sb3_isr.experiments.demo import NETWORK
+
+N_ENVS = (1, 8, 32)
+ROUNDS = 7
+GOAL_ALWAYS = 0.99
+
+
+class Task(NamedTuple):
+    """
+    A learner and what it learns.
+
+    :param learner: Makes the learner.
+    :param venv: Makes the environments, that many.
+    :param social_venv: The same, with a caregiver where they have none of their own.
+    :param isr_kwargs: The ISR.
+    :param steps: Calls of the environments' ``step`` in one ``learn``, from their number.
+    :param goal: Least speed with the plugin and the caregiver absent, at 8 environments or more.
+    """
+
+    learner: Callable[[VecEnv], BaseAlgorithm]
+    venv: Callable[[int], VecEnv]
+    social_venv: Callable[[int], VecEnv]
+    isr_kwargs: dict[str, Any]
+    steps: Callable[[int], int]
+    goal: float
+
+
+def _coin_game(n_envs: int) -> VecEnv:
+    return make_vec_env("sb3_isr/CoinGame-v0", n_envs)
+
+
+def _pendulum(n_envs: int) -> VecEnv:
+    return make_vec_env("Pendulum-v1", n_envs)
+
+
+def _social_pendulum(n_envs: int) -> VecEnv:
+    return make_vec_env(lambda: SocialRewardWrapper(gym.make("Pendulum-v1"), TaskRewardCaregiver()), n_envs)
+
+
+# A learning rate of 0 costs what any other costs, and keeps all variants on the same way through the environment.
+_STILL: dict[str, Any] = {"learning_rate": 0.0, "device": "cpu", "seed": 0}
+_ROLLOUT = 1024
+
+
+def _ppo(venv: VecEnv, **kwargs: Any) -> PPO:
+    return PPO("MlpPolicy", venv, n_steps=_ROLLOUT // venv.num_envs, **kwargs, **_STILL)
+
+
+def _dqn(venv: VecEnv) -> DQN:
+    return DQN("MlpPolicy", venv, buffer_size=10_000, policy_kwargs=NETWORK, **_STILL)
+
+
+def _sac(venv: VecEnv) -> SAC:
+    return SAC("MlpPolicy", venv, buffer_size=100_000, **_STILL)
+
+
+def _rollout(n_envs: int) -> int:
+    return _ROLLOUT // n_envs
+
+
+TASKS = {
+    "PPO, coin game, the paper's policy": Task(
+        lambda venv: PPO("CnnPolicy", venv, n_steps=512 // venv.num_envs, policy_kwargs=published.POLICY, **_STILL),
+        _coin_game,
+        _coin_game,
+        PAPER_ISR,
+        lambda n_envs: 512 // n_envs,
+        0.97,
+    ),
+    "PPO, coin game": Task(
+        lambda venv: _ppo(venv, policy_kwargs=NETWORK), _coin_game, _coin_game, PAPER_ISR, _rollout, 0.97
+    ),
+    "PPO, batched coin game, minibatches of 256": Task(
+        lambda venv: _ppo(venv, policy_kwargs=NETWORK, batch_size=256),
+        CoinGameVecEnv,
+        CoinGameVecEnv,
+        PAPER_ISR,
+        _rollout,
+        0.97,
+    ),
+    "PPO, Pendulum": Task(_ppo, _pendulum, _social_pendulum, {}, _rollout, 0.97),
+    "DQN, coin game": Task(_dqn, _coin_game, _coin_game, PAPER_ISR, lambda n_envs: 6400 // (n_envs + 7), 0.95),
+    "SAC, Pendulum": Task(_sac, _pendulum, _social_pendulum, {}, lambda n_envs: 100, 0.95),
+}
+
+
+def run() -> Iterator[Result | str]:
+    """
+    :return: Speeds, relative to plain Stable-Baselines3.
+    """
+    yield (
+        "Steps a second of the whole of model.learn, construction excluded, over those of plain Stable-Baselines3. "
+        "SB3's defaults; a rollout has 1024 transitions, or 512 with the paper's policy. Coin game: the paper's ISR; "
+        "where it is not the paper's, the policy is a small MLP on one-hot cells. Pendulum: the default ISR, and "
+        "SocialRewardWrapper(TaskRewardCaregiver) inside. An ensemble of ISRs does not exist yet."
+    )
+    for name, task in TASKS.items():
+        for n_envs in N_ENVS:
+            yield from _compare(name, task, n_envs)
+
+
+def _compare(name: str, task: Task, n_envs: int) -> Iterator[Result]:
+    def absent() -> ISRCallback:
+        venv = task.social_venv(n_envs)
+        isr = InternalSocialReward(venv.observation_space, venv.action_space, device="cpu", **task.isr_kwargs)
+        return ISRCallback("never", isr=isr)
+
+    steps = task.steps(n_envs) * n_envs
+    plugged = VecISRReward(task.social_venv(n_envs)), VecISRReward(task.social_venv(n_envs))
+    variants = {
+        "plain": _learning(task.learner(task.venv(n_envs)), None, steps),
+        "absent": _learning(task.learner(plugged[0]), absent(), steps),
+        "always": _learning(task.learner(plugged[1]), ISRCallback("always", isr_kwargs=task.isr_kwargs), steps),
+    }
+    speeds = in_turn(f"overhead: {name}, {n_envs}", variants, ROUNDS)
+    yield result(f"{name}: plain SB3", speeds["plain"], "steps/s", n=n_envs)
+    goals = {"absent": task.goal if n_envs >= 8 else None, "always": GOAL_ALWAYS}
+    for variant, goal in goals.items():
+        ratios = speeds[variant] / speeds["plain"]
+        yield result(f"{name}: caregiver {variant}", ratios, "x plain", n=n_envs, goal=goal)
+
+
+def _learning(model: BaseAlgorithm, callback: ISRCallback | None, steps: int) -> Callable[[], float]:
+    def steps_per_second() -> float:
+        start = now()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that one-hot cells are no image, for PPO on CPU
+            model.learn(steps, callback=callback, reset_num_timesteps=False)
+        return steps / (now() - start)
+
+    return steps_per_second

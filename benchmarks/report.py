@@ -1,0 +1,140 @@
+"""The table and the figure, drawn from what ``results.json`` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+#: What ``results.json`` holds of one case.
+Case = dict[str, Any]
+#: The panels that show how something goes with a number of environments: case, unit, title.
+CURVES = (
+    ("inference", "rewards/s", "Internal rewards a second"),
+    ("coin_game", "steps/s", "Coin game: steps a second"),
+)
+MARKS = {True: " ✓", False: " ✗", None: ""}
+Row = dict[str, Any]
+
+
+def table(cases: Sequence[Case]) -> str:
+    """
+    :param cases: The cases.
+    :return: Markdown: what was measured, and a column for each number of environments or labels.
+    """
+    blocks: list[str] = []
+    for case in cases:
+        blocks += [
+            f"### {case['case']} ({case['clock']} time, measured in {case['seconds']:.0f} s)",
+            *case["notes"],
+            *_tables(case["results"]),
+        ]
+        if case["failed"]:
+            blocks.append(f"FAILED: {case['failed']}")
+    goals = [result["met"] for case in cases for result in case["results"] if result["goal"] is not None]
+    blocks.append(f"{sum(goals)} of {len(goals)} goals met. Medians ± half the distance between the quartiles.")
+    return "\n\n".join(blocks)
+
+
+def _tables(results: Sequence[Row]) -> list[str]:
+    """A table for all that was measured at the same numbers."""
+    by_name: dict[str, dict[int | None, Row]] = {}
+    for result in results:
+        by_name.setdefault(f"{result['name']} ({result['unit']})", {})[result["n"]] = result
+    tables: dict[tuple[int | None, ...], list[list[str]]] = {}
+    for name, by_n in by_name.items():
+        header = ["", *("" if n is None else f"{n:,}" for n in by_n), "goal"]
+        goals = {f"{r['goal_is']} {number(r['goal'])}" for r in by_n.values() if r["goal"] is not None}
+        rows = tables.setdefault(tuple(by_n), [header])
+        rows.append([name, *map(_cell, by_n.values()), ", ".join(goals)])
+    return [_markdown(rows) for rows in tables.values()]
+
+
+def _cell(result: Row) -> str:
+    low, high = result["quartiles"]
+    return f"{number(result['value'])} ±{number((high - low) / 2)}{MARKS[result['met']]}"
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [[text.ljust(width) for text, width in zip(row, widths, strict=True)] for row in rows]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def line(result: Row) -> str:
+    """
+    :param result: One result.
+    :return: Its line while the measurements run.
+    """
+    n = "" if result["n"] is None else f"{result['n']:,}"
+    low, high = map(number, result["quartiles"])
+    value = f"{number(result['value'])} [{low}, {high}] {result['unit']}"
+    goal = "" if result["goal"] is None else f"{result['goal_is']} {number(result['goal'])}{MARKS[result['met']]}"
+    return f"  {result['name']:56}{n:>10}  {value:42}{goal}".rstrip()
+
+
+def number(value: float) -> str:
+    """
+    :param value: Any number.
+    :return: It with three digits that count, or whole.
+    """
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if 0.01 <= abs(value) < 10 else f"{value:.3g}"
+
+
+def draw(cases: Sequence[Case], path: Path) -> None:
+    """
+    :param cases: The cases.
+    :param path: The picture's file.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 9), layout="constrained")
+    axes = figure.subplot_mosaic("oi;oc;ot;og")
+    results = {case["case"]: case["results"] for case in cases}
+    _draw_overhead(axes["o"], results.get("overhead", []))
+    for place, (case, unit, title) in zip("ic", CURVES, strict=True):
+        _draw_curves(axes[place], [r for r in results.get(case, []) if r["unit"] == unit], "environments", title)
+    _draw_training(axes["t"], results.get("training", []))
+    stores = [r for r in results.get("growth", []) if r["unit"] == "MB" and r["name"].startswith("label store")]
+    _draw_curves(axes["g"], stores, "labels", "Label store: megabytes")
+    for panel in axes.values():
+        panel.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+def _draw_overhead(axes: Any, results: Sequence[Row]) -> None:
+    ratios = [result for result in results if result["unit"] == "x plain"]
+    for y, result in enumerate(reversed(ratios)):
+        color = {True: "tab:green", False: "tab:red", None: "0.5"}[result["met"]]
+        axes.plot(result["quartiles"], [y, y], color=color, linewidth=2)
+        axes.plot(result["value"], y, "o", color=color)
+        if result["goal"] is not None:
+            axes.plot(result["goal"], y, "|", color="black", markersize=12)
+    axes.axvline(1.0, color="0.8", zorder=0)
+    axes.set_yticks(range(len(ratios)), [f"{r['name']}, {r['n']}" for r in reversed(ratios)], fontsize=8)
+    axes.set(title="Training steps a second over plain SB3's (bars: goals)")
+
+
+def _draw_curves(axes: Any, results: Sequence[Row], xlabel: str, title: str) -> None:
+    for name in dict.fromkeys(result["name"] for result in results):
+        curve = [result for result in results if result["name"] == name]
+        low, high = zip(*(result["quartiles"] for result in curve), strict=True)
+        n = [result["n"] for result in curve]
+        axes.plot(n, [result["value"] for result in curve], "o-", label=name)
+        axes.fill_between(n, low, high, alpha=0.3)
+    if results:
+        axes.set(xscale="log", yscale="log", xlabel=xlabel)
+        axes.legend(frameon=False, fontsize=8)
+    axes.set_title(title)
+
+
+def _draw_training(axes: Any, results: Sequence[Row]) -> None:
+    times = [result for result in results if result["unit"] == "s"]
+    for y, result in enumerate(times):
+        axes.barh(y, result["value"], color="tab:blue")
+        axes.plot(result["quartiles"], [y, y], color="black")
+    axes.set_yticks(range(len(times)), [result["name"].removesuffix(": time") for result in times])
+    axes.set(title="Seconds to the same held-out error", xscale="log")
