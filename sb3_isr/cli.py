@@ -7,38 +7,80 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeAlias
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
     :param argv: Arguments; those of the process by default.
-    :return: Exit status: 0, 1 if something is not installed, 130 if interrupted.
+    :return: Exit status: 0, 1 if something failed or is not installed, 2 if an argument is wrong, 130 if interrupted.
     """
     parser = argparse.ArgumentParser(prog="sb3-isr", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="socialize a learner, let the caregiver leave, see what is left (a minute)")
-    demo.add_argument("--seed", type=_seed, default=0, help="seeds everything (default: 0)")
-    demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the results (default: runs/demo)")
+    _add_demo(commands)
+    _add_reproduce(commands)
     arguments = parser.parse_args(argv)
 
-    missing = [name for name in ("matplotlib", "tqdm") if find_spec(name) is None]
+    missing = [name for name in ("matplotlib", "scipy", "tqdm") if find_spec(name) is None]
     if missing:
-        print(f"sb3-isr demo needs {' and '.join(missing)}: pip install 'sb3-isr[experiments]'", file=sys.stderr)
+        needs = f"sb3-isr {arguments.command} needs {' and '.join(missing)}"
+        print(f"{needs}: pip install 'sb3-isr[experiments]'", file=sys.stderr)
         return 1
     try:
-        return _demo(arguments.seed, arguments.out)
+        return int(arguments.run(arguments))
+    except ValueError as error:
+        print(f"sb3-isr {arguments.command}: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nInterrupted; what was finished before is unchanged.", file=sys.stderr)
         return 130
 
 
-def _demo(seed: int, out: Path) -> int:
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _add_demo(commands: Commands) -> None:
+    demo = commands.add_parser("demo", help="socialize a learner, let the caregiver leave, see what is left (a minute)")
+    demo.add_argument("--seed", type=_seed, default=0, help="seeds everything (default: 0)")
+    demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the results (default: runs/demo)")
+    demo.set_defaults(run=_demo)
+
+
+def _add_reproduce(commands: Commands) -> None:
+    command = commands.add_parser("reproduce", help="the paper's figures, beside the published values")
+    command.add_argument("figures", nargs="*", metavar="FIG", help="fig1b, fig3a, fig3b, fig4a, fig4b, fig5, fig6")
+    command.add_argument("--all", action="store_true", help="every figure (so does naming none)")
+    command.add_argument("--protocol", default="fast", help="fast (minutes a figure, default) or paper (hours)")
+    command.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 (default: those of the docs)")
+    command.add_argument("--workers", type=int, default=2, metavar="N", help="local processes (default: 2)")
+    command.add_argument("--scheduler", metavar="ADDRESS", help="a dask scheduler, in place of local processes")
+    command.add_argument("--results", type=Path, default=Path("results"), help="result files (default: results)")
+    command.add_argument("--work", type=Path, default=Path("runs/work"), help="weights, labels (default: runs/work)")
+    command.add_argument(
+        "--out", type=Path, default=Path("runs/reproduction"), help="report (default: runs/reproduction)"
+    )
+    command.add_argument("--list", action="store_true", help="what there is, what is done, what it costs; run nothing")
+    command.add_argument("--summary", action="store_true", help="each figure's values as JSON; run nothing")
+    command.set_defaults(run=_reproduce)
+
+
+def _reproduce(arguments: argparse.Namespace) -> int:
+    if arguments.scheduler and find_spec("distributed") is None:
+        print("--scheduler needs distributed: pip install 'sb3-isr[distributed]'", file=sys.stderr)
+        return 1
+    from sb3_isr.experiments.reproduce import reproduce
+
+    return reproduce(arguments)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
     import torch
 
     from sb3_isr.experiments.demo import DemoConfig, draw, run_demo, table
 
     torch.set_num_threads(1)  # networks this small only wait for a second thread
-    result = run_demo(DemoConfig(seed=seed), out)
+    out = arguments.out
+    result = run_demo(DemoConfig(seed=arguments.seed), out)
     draw(result, out / "goals_per_episode.png")
     (out / "table.txt").write_text(table(result) + "\n")
     print(f"\n{table(result)}\n\nFigure: {out / 'goals_per_episode.png'}\nNumbers: {out / 'result.json'}")

@@ -1,0 +1,186 @@
+"""The paper's figures, drawn from results: every seed as a thin line or a dot, the interquartile mean on top."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sb3_isr.envs.coin_game_rules import MAPS
+from sb3_isr.experiments.protocols import Protocol
+from sb3_isr.experiments.results import Results
+from sb3_isr.experiments.runs import (
+    FEW_LABELS,
+    Run,
+    autonomy_3_walls,
+    autonomy_on,
+    isr_training,
+)
+from sb3_isr.experiments.statistics import interquartile_mean, interval
+from sb3_isr.experiments.values import Values, done_seeds, figure_values, published_values, returns
+
+STYLES = {
+    "departure": ("0.35", "socialization"),
+    "isr": ("tab:blue", "caregiver gone, ISR in its place"),
+    "none": ("tab:red", "caregiver gone, nothing in its place"),
+    "oracle": ("tab:green", "caregiver stays (oracle)"),
+    "frozen": ("tab:orange", "stays in the old task (frozen)"),
+}
+
+
+def draw(name: str, protocol: Protocol, results: Results) -> Figure:
+    """
+    :param name: A figure of which some seed is done.
+    :param protocol: Which protocol.
+    :param results: What is done.
+    :return: The picture.
+    """
+    seeds = done_seeds(name, protocol, results)
+    figure = _DRAW[name](protocol, seeds, results)
+    figure.suptitle(f"Figure {name[3:]}, protocol {protocol.name}, {len(seeds)} seeds", fontsize=11)
+    return figure
+
+
+def _fig1b(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
+    return _over_time(protocol, seeds, results, protocol.slow_learning_rate, ("none", "oracle"))
+
+
+def _fig4a(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
+    return _over_time(protocol, seeds, results, protocol.learning_rate, ("isr", "none", "oracle"))
+
+
+def _over_time(
+    protocol: Protocol, seeds: list[int], results: Results, rate: float, conditions: Sequence[Any]
+) -> Figure:
+    figure, (axes,) = _panels(1)
+    runs = {c: [autonomy_3_walls(protocol, seed, rate, c) for seed in seeds] for c in conditions}
+    before = [run.socialization for run in runs[conditions[0]]]
+    departure = _curve(axes, before, results, "goals", "departure")
+    for condition in conditions:
+        _curve(axes, runs[condition], results, "goals", condition, offset=departure)
+    axes.axvline(departure / 1000, color="0.7", linestyle=":")
+    axes.annotate("departure", (departure / 1000, 0.02), (4, 2), textcoords="offset points", color="0.5")
+    axes.set(xlabel="thousand environment steps", ylabel="goals reached per episode", ylim=(0, None))
+    _legend(figure, axes)
+    return figure
+
+
+def _fig3a(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
+    figure, (axes,) = _panels(1)
+    losses = [results.read(isr_training(protocol, seed))["losses"] for seed in seeds]
+    for name, color, label in (("train", "0.5", "labels trained on"), ("held_out", "tab:blue", "held-out labels")):
+        values = np.array([of_seed[name] for of_seed in losses])
+        _line(axes, np.array(losses[0]["gradient_steps"]), values, color, label)
+    axes.set(xscale="log", yscale="log", xlabel="gradient steps", ylabel="mean squared error (social reward squared)")
+    _legend(figure, axes)
+    return figure
+
+
+def _fig3b(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
+    figure, (axes,) = _panels(1)
+    sources = [("tab:blue", f"protocol {protocol.name}", figure_values("fig3b", protocol, results))]
+    sources.append(("0.5", "published", published_values("fig3b")))
+    for color, label, values in sources:
+        n_labels = np.array([int(condition.split()[0]) for condition in values])
+        _line(axes, n_labels, np.array([list(of_n.values()) for of_n in values.values()]).T, color, label, marker="o")
+    axes.set(xscale="log", yscale="log", xlabel="labels trained on")
+    axes.set(ylabel="held-out mean squared error (social reward squared)")
+    _legend(figure, axes)
+    return figure
+
+
+def _fig4b(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
+    figure, axes = _panels(1)
+    _bars(axes[0], "", figure_values("fig4b", protocol, results), published_values("fig4b"))
+    axes[0].set(ylabel="reward per episode, 100 deterministic episodes")
+    _legend(figure, axes[0])
+    return figure
+
+
+def _fig5(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
+    figure, axes = _panels(len(MAPS), width=2.4)
+    ours, theirs = figure_values("fig5", protocol, results), published_values("fig5")
+    for panel, task in zip(axes, MAPS, strict=True):
+        _bars(panel, f"{task}: ", ours, theirs)
+        panel.set_title(task.replace("_", " "), fontsize=10)
+    axes[0].set(ylabel="reward per episode, 100 deterministic episodes")
+    _legend(figure, axes[0])
+    return figure
+
+
+def _fig6(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
+    label_counts = [None, FEW_LABELS] if protocol.networks == "mlp" else [None]
+    figure = Figure(figsize=(2.6 * len(MAPS), 0.6 + 2.5 * len(label_counts)), layout="constrained")
+    rows = figure.subplots(len(label_counts), len(MAPS), sharex=True, squeeze=False)
+    for panels, n_labels in zip(rows, label_counts, strict=True):
+        for axes, task in zip(panels, MAPS, strict=True):
+            curves = [results.read(autonomy_on(task, protocol, seed, "isr", n_labels))["curves"] for seed in seeds]
+            steps = np.array(curves[0]["steps"]) / 1000
+            internal, social = (np.array(part) for part in zip(*map(returns, curves), strict=True))
+            _line(axes, steps, internal, "tab:purple", "internal return")
+            _line(axes, steps, social, "tab:green", "true social return (0.4 a goal)")
+            axes.set_title(f"{task.replace('_', ' ')}, {n_labels or 'all'} labels", fontsize=10)
+            axes.set_ylim(0, None)
+        panels[0].set_ylabel("per episode (social reward)")
+    for axes in rows[-1]:
+        axes.set_xlabel("thousand steps of autonomy")
+    _legend(figure, rows[0][0])
+    return figure
+
+
+def _panels(n: int, width: float = 6.5) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(max(width * n, 4.5), 4.2), layout="constrained")
+    return figure, list(figure.subplots(1, n, sharey=True, squeeze=False)[0])
+
+
+def _curve(axes: Axes, runs: Sequence[Run], results: Results, what: str, style: str, offset: float = 0.0) -> float:
+    """Draw a curve of all seeds, and say at which step it ends."""
+    curves = [results.read(run)["curves"] for run in runs]
+    steps = np.array(curves[0]["steps"]) + offset
+    _line(axes, steps / 1000, np.array([curve[what] for curve in curves]), *STYLES[style])
+    return float(steps[-1])
+
+
+def _line(axes: Axes, x: np.ndarray, values: np.ndarray, color: str, label: str, marker: str = "") -> None:
+    """Draw ``[n_seeds, n_points]``: seeds thin, interquartile mean thick, its bootstrap interval as a band."""
+    axes.plot(x, values.T, color=color, alpha=0.25, linewidth=0.7)
+    axes.plot(x, interquartile_mean(values), color=color, label=label, linewidth=2, marker=marker)
+    if len(values) > 2:
+        axes.fill_between(x, *interval(values), color=color, alpha=0.2, linewidth=0)
+
+
+def _bars(axes: Axes, prefix: str, ours: Values, theirs: Values) -> None:
+    """Draw each condition's seeds as dots, ours beside the published ones, with interquartile mean and interval."""
+    for i, condition in enumerate(("frozen", "isr", "oracle")):
+        for shift, values, color, label in (
+            (-0.17, theirs, "0.6", "published"),
+            (0.17, ours, STYLES[condition][0], "ours"),
+        ):
+            seeds = np.array(list(values[prefix + condition].values()))
+            low, high = interval(seeds)
+            mean = interquartile_mean(seeds)
+            axes.bar(i + shift, mean, 0.32, color=color, alpha=0.6, label=label if i == 1 else None)
+            axes.vlines(i + shift, low, high, color="0.2")
+            axes.plot(np.linspace(-0.08, 0.08, len(seeds)) + i + shift, seeds, ".", color="0.2", markersize=3)
+    axes.set_xticks(range(3), ["frozen", "ISR", "oracle"])
+    axes.axhline(0, color="0.7", linewidth=0.8)
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    for each in figure.axes:
+        each.spines[["top", "right"]].set_visible(False)
+
+
+_DRAW: dict[str, Callable[[Protocol, list[int], Results], Figure]] = {
+    "fig1b": _fig1b,
+    "fig3a": _fig3a,
+    "fig3b": _fig3b,
+    "fig4a": _fig4a,
+    "fig4b": _fig4b,
+    "fig5": _fig5,
+    "fig6": _fig6,
+}

@@ -1,0 +1,253 @@
+"""Executes one run: from its dataclass, and what earlier runs left, to a result of plain numbers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import singledispatch
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_isr.callbacks import ISRCallback
+from sb3_isr.experiments.learning import CoinGameEpisodes, Progress, learn
+from sb3_isr.experiments.paper_isr import fit_as_published
+from sb3_isr.experiments.protocols import ISRS, POLICIES, TASKS, Protocol
+from sb3_isr.experiments.runs import Autonomy, Internalization, Run, Socialization
+from sb3_isr.labels import LabelBatch, LabelStore
+from sb3_isr.model import InternalSocialReward
+from sb3_isr.spaces import Array, Observations, take
+from sb3_isr.trainer import fit
+from sb3_isr.wrappers import VecISRReward
+
+#: Autonomy's layouts are other ones than socialization's, evaluation's other ones than both.
+AUTONOMY_SEED, EVALUATION_SEED = 1_000_000, 2_000_000
+EVALUATION_EPISODES = 100
+
+#: How often an ISR's losses are measured while it is trained, and on how many labels.
+LOSS_POINTS, LOSS_LABELS = 30, 10_000
+
+Result = dict[str, Any]
+
+
+def execute(run: Run, work: Path, progress: Progress | None = None) -> Result:
+    """
+    Do one run. What it leaves for later ones (weights, labels) lies in ``work / run.path`` afterwards.
+
+    :param run: What to do. What it requires has been done before.
+    :param work: Folder for weights and labels.
+    :param progress: Is told how many steps were made.
+    :return: Numbers that can be written as JSON.
+    """
+    torch.set_num_threads(1)  # networks this small only wait for a second thread
+    start = time.monotonic()
+    (work / run.path).mkdir(parents=True, exist_ok=True)
+    result = _execute(run, work, progress or (lambda steps: None))
+    return {**result, "wall_seconds": round(time.monotonic() - start, 1)}
+
+
+@singledispatch
+def _execute(run: Run, work: Path, progress: Progress) -> Result:
+    raise TypeError(f"A run must be one of those in sb3_isr.experiments.runs, got {run!r}.")
+
+
+@_execute.register
+def _socialize(run: Socialization, work: Path, progress: Progress) -> Result:
+    protocol, folder = run.protocol, work / run.path
+    policy, policy_kwargs = POLICIES[protocol.networks]
+    model = PPO(
+        policy,
+        _games(run.task, protocol),
+        n_steps=protocol.n_steps,
+        batch_size=protocol.batch_size,
+        learning_rate=run.learning_rate,
+        policy_kwargs=policy_kwargs,
+        seed=run.seed,
+        device="cpu",
+    )
+    rollout = protocol.n_envs * protocol.n_steps
+    caregiver = ISRCallback("always", isr_kwargs=ISRS[protocol.networks], capacity=run.steps + rollout, held_out=0.0)
+    episodes = CoinGameEpisodes(progress, best=folder / "best.zip")
+    curves = learn(model, run.steps, caregiver, episodes)
+    caregiver.store.save(folder / "labels.npz")
+    model.save(folder / "last.zip")
+    return {"curves": curves, "evaluation": _evaluate_checkpoints(folder, tuple(TASKS), run.seed)}
+
+
+@_execute.register
+def _internalize(run: Internalization, work: Path, progress: Progress) -> Result:
+    protocol = run.protocol
+    trained_on, held_out = _labels(work / run.socialization.path / "labels.npz", run)
+    kwargs = {**ISRS[protocol.networks], "seed": run.seed, "device": "cpu"}
+    if run.learning_rate is not None:
+        kwargs["learning_rate"] = run.learning_rate
+    venv = _games(run.socialization.task, protocol)
+    isr = InternalSocialReward(venv.observation_space, venv.action_space, **kwargs)
+
+    n = len(trained_on.actions)
+    rng = np.random.default_rng(run.seed)
+    samples = {
+        "train": _at(trained_on, rng.permutation(n)[:LOSS_LABELS]),
+        "held_out": _at(held_out, rng.permutation(len(held_out.actions))[:LOSS_LABELS]),
+    }
+    if protocol.networks == "mlp":
+        gradient_steps = 2000
+        train: Callable[[], object] = lambda: fit(isr, _store(isr, trained_on, run.seed), gradient_steps, seed=run.seed)  # noqa: E731
+    else:
+        batch_size = run.batch_size or 1
+        gradient_steps = -(-n // batch_size)
+        train = lambda: fit_as_published(isr, trained_on, batch_size, run.seed)  # noqa: E731
+    losses = _losses_while(train, isr, samples, gradient_steps, progress)
+    isr.save(work / run.path / "isr.safetensors")
+    return {
+        "n_labels": n,
+        "n_held_out": len(held_out.actions),
+        "held_out_mse": _mse(isr, held_out),
+        "mse_of_zero": float((held_out.social_rewards.astype(float) ** 2).mean()),
+        "losses": losses,
+    }
+
+
+@_execute.register
+def _be_autonomous(run: Autonomy, work: Path, progress: Progress) -> Result:
+    model = PPO.load(
+        work / run.socialization.path / f"{run.start}.zip", env=_games(run.task, run.protocol), device="cpu"
+    )
+    model.set_random_seed(run.seed + AUTONOMY_SEED)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        episodes = CoinGameEpisodes(progress, best=folder / "best.zip" if run.evaluate_on else None)
+        curves = learn(model, run.steps, _internal_reward(run, work), episodes)
+        if not run.evaluate_on:
+            return {"curves": curves}
+        model.save(folder / "last.zip")
+        return {"curves": curves, "evaluation": _evaluate_checkpoints(folder, run.evaluate_on, run.seed)}
+
+
+class ThresholdedISR(InternalSocialReward):
+    """Where the paper's figure 5 hears its ISR: a small internal reward is none."""
+
+    threshold = 0.0
+
+    def predict(self, observations: Observations, actions: Array) -> Array:
+        """As the ISR's own, but 0 for each internal reward of at most ``threshold``."""
+        internal_reward = super().predict(observations, actions)
+        return np.where(internal_reward > self.threshold, internal_reward, np.float32(0.0))
+
+
+def _internal_reward(run: Autonomy, work: Path) -> ISRCallback:
+    isr_kwargs = ISRS[run.protocol.networks]
+    if run.condition == "oracle":
+        return ISRCallback("always", isr_kwargs=isr_kwargs)
+    if run.isr is None:
+        return ISRCallback("never", isr_kwargs=isr_kwargs, coefficient=0.0)
+    file = work / run.isr.path / "isr.safetensors"
+    if run.threshold is None:
+        return ISRCallback("never", isr=InternalSocialReward.load(file, device="cpu"))
+    isr = ThresholdedISR.load(file, device="cpu")
+    assert isinstance(isr, ThresholdedISR)
+    isr.threshold = run.threshold
+    return ISRCallback("never", isr=isr)
+
+
+def _games(task: str, protocol: Protocol) -> VecEnv:
+    return VecISRReward(TASKS[task](protocol.n_envs))
+
+
+def _evaluate_checkpoints(folder: Path, tasks: tuple[str, ...], seed: int) -> dict[str, Result]:
+    evaluation: dict[str, Result] = {}
+    for checkpoint in ("last", "best"):
+        model = PPO.load(folder / f"{checkpoint}.zip", device="cpu")
+        evaluation[checkpoint] = {task: _evaluate(model, task, seed) for task in tasks}
+    return evaluation
+
+
+def _evaluate(model: PPO, task: str, seed: int) -> Result:
+    """True reward and goals per episode, over 100 episodes of each way of acting on the same layouts at the start."""
+    return {
+        "deterministic": _evaluate_acting(model, task, seed, deterministic=True),
+        "sampled": _evaluate_acting(model, task, seed, deterministic=False),
+    }
+
+
+def _evaluate_acting(model: PPO, task: str, seed: int, deterministic: bool) -> Result:
+    venv = TASKS[task](EVALUATION_EPISODES)
+    venv.seed(seed + EVALUATION_SEED)
+    torch.manual_seed(seed + EVALUATION_SEED)
+    observations = venv.reset()
+    infos: list[dict[str, Any]] = [{}]
+    while "episode" not in infos[0]:
+        actions, _ = model.predict(observations, deterministic=deterministic)
+        observations, _, _, infos = venv.step(actions)
+    return {
+        "reward": round(float(np.mean([info["episode"]["r"] for info in infos])), 5),
+        "goals": round(float(np.mean([info["goals_reached"] for info in infos])), 5),
+    }
+
+
+def _labels(path: Path, run: Internalization) -> tuple[LabelBatch, LabelBatch]:
+    """What is trained on and what is held out: nine tenths of the first steps' labels, and the last tenth."""
+    with np.load(path) as file:
+        labels = LabelBatch(file["observations/"], file["actions"], file["social_rewards"])
+    rollout = run.protocol.n_envs * run.protocol.n_steps
+    n = min(-(-run.steps // rollout) * rollout, len(labels.actions))  # whole rollouts, as they are learned from
+    n_trained_on = n * 9 // 10
+    trained_on, held_out = _at(labels, np.arange(n_trained_on)), _at(labels, np.arange(n_trained_on, n))
+    if run.n_labels is not None:
+        chosen = np.random.default_rng(run.seed).permutation(n_trained_on)[: run.n_labels]
+        trained_on = _at(trained_on, np.sort(chosen))
+    return trained_on, held_out
+
+
+def _at(labels: LabelBatch, index: Array) -> LabelBatch:
+    return LabelBatch(take(labels.observations, index), labels.actions[index], labels.social_rewards[index])
+
+
+def _store(isr: InternalSocialReward, labels: LabelBatch, seed: int) -> LabelStore:
+    n = len(labels.actions)
+    store = LabelStore(isr.observation_space, isr.action_space, capacity=n, held_out=0.0, seed=seed)
+    store.add(labels)
+    return store
+
+
+def _losses_while(
+    train: Callable[[], object],
+    isr: InternalSocialReward,
+    samples: dict[str, LabelBatch],
+    gradient_steps: int,
+    progress: Progress,
+) -> dict[str, list[float]]:
+    """Train, and measure the losses from time to time, without a gradient."""
+    measure_at = set(np.unique(np.geomspace(1, gradient_steps, LOSS_POINTS).astype(int)).tolist())
+    losses: dict[str, list[float]] = {"gradient_steps": [], **{name: [] for name in samples}}
+    n_steps = 0
+
+    def measure(*_: Any) -> None:
+        nonlocal n_steps
+        n_steps += 1
+        if n_steps in measure_at:
+            losses["gradient_steps"].append(n_steps)
+            for name, labels in samples.items():
+                losses[name].append(_mse(isr, labels))
+        if n_steps % 1000 == 0:
+            progress(n_steps)
+
+    hook = isr.optimizer.register_step_post_hook(measure)
+    train()
+    hook.remove()
+    return losses
+
+
+def _mse(isr: InternalSocialReward, labels: LabelBatch) -> float:
+    """Mean squared error on labels as they came, in units of the social reward, squared."""
+    squared_error = 0.0
+    for start in range(0, len(labels.actions), 4096):
+        part = _at(labels, np.arange(start, min(start + 4096, len(labels.actions))))
+        error = isr.predict(part.observations, part.actions) - part.social_rewards
+        squared_error += float((error.astype(float) ** 2).sum())
+    return squared_error / len(labels.actions)

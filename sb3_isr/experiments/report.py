@@ -1,0 +1,173 @@
+"""The report: each figure's picture, its table beside the published values, and a verdict. From results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sb3_isr.experiments.claims import findings, verdict
+from sb3_isr.experiments.draw import draw
+from sb3_isr.experiments.protocols import Protocol
+from sb3_isr.experiments.results import Results, write_text
+from sb3_isr.experiments.runs import FIGURES, NEW_TASKS, hacking_runs
+from sb3_isr.experiments.statistics import estimate
+from sb3_isr.experiments.values import (
+    EVALUATIONS,
+    Hacking,
+    done_seeds,
+    evaluations,
+    figure_values,
+    hacking,
+    hacking_name,
+    published,
+    published_values,
+)
+
+Rows = list[list[str]]
+
+_UNITS = {
+    "fig1b": "goals reached per episode, last tenth of each phase",
+    "fig3a": "mean squared error, social reward squared",
+    "fig3b": "mean squared error on held-out labels, social reward squared",
+    "fig4a": "goals reached per episode, last tenth of each phase",
+    "fig4b": "true reward per episode, 100 deterministic episodes of the last checkpoint",
+    "fig5": "true reward per episode, 100 deterministic episodes of the last checkpoint",
+    "fig6": "hacking gap, social reward per episode",
+}
+
+_INTRODUCTION = """\
+# The paper's figures, reproduced
+
+Every figure of Rong & Kleiman-Weiner (2024) beside the published values, from the result files in `results/`: one for
+each run, with its configuration, versions and curves. This page and its pictures were made from them by
+
+```sh
+sb3-isr reproduce --all --out docs
+```
+
+which makes no run whose result is there. `sb3-isr reproduce --list` says what there is and what is missing;
+`sb3-isr reproduce fig4a --results runs/mine` makes a figure's runs anew.
+
+- **Protocol fast**: the batched coin game, one-hot cells, 64-64 networks, PPO with batches of 256 and a learning rate
+  of 1e-3, the plugin's own training of the ISR; 120,000 steps of socialization and 120,000 of autonomy.
+- **Protocol paper**: the paper's convolutions, batches, learning rates and lengths, and its way to train the ISR. Two
+  things differ: the rollout's 2048 transitions come from 32 games at once, and the agent's cell does not tell its
+  absolute direction.
+
+In both, `R_e` is the same in every condition, as the equation has it; in the published figure 5 an internal reward also
+took the place of the step's cost. The frozen learner stays in the old task with its caregiver. Values are interquartile
+means over seeds with 95% bootstrap intervals; a difference is claimed by Welch's test at p < 0.05; every seed is drawn.
+Published values are one a seed, where there are any: {source}.
+"""
+
+
+def write_report(names: Iterable[str], protocols: Sequence[Protocol], results: Results, out: Path) -> Path:
+    """
+    Write ``reproduction.md`` and its pictures.
+
+    :param names: Figures; those of which no seed is done are said to be missing.
+    :param protocols: Which protocols.
+    :param results: What is done.
+    :param out: The folder.
+    :return: The report's path.
+    """
+    sections = [_INTRODUCTION.format(source=published()["source"].removesuffix("; one value per seed"))]
+    for name in names:
+        sections.append(f"## Figure {name[3:]}: {FIGURES[name].title}\n")
+        for protocol in protocols:
+            sections += _section(name, protocol, results, out)
+        sections += _notes(name)
+    write_text(out / "reproduction.md", "\n".join(sections))
+    return out / "reproduction.md"
+
+
+def summary(names: Iterable[str], protocols: Sequence[Protocol], results: Results) -> dict[str, object]:
+    """
+    :param names: Figures.
+    :param protocols: Which protocols.
+    :param results: What is done.
+    :return: By protocol, figure and condition, one value for each seed that is done.
+    """
+    return {protocol.name: {name: figure_values(name, protocol, results) for name in names} for protocol in protocols}
+
+
+def table(name: str, protocol: Protocol, results: Results) -> str:
+    """
+    :param name: A figure of which some seed is done.
+    :param protocol: Which protocol.
+    :param results: What is done.
+    :return: Its values beside the published ones, as a Markdown table.
+    """
+    header, *body = _rows(name, protocol, results)
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *body])
+
+
+def _section(name: str, protocol: Protocol, results: Results, out: Path) -> list[str]:
+    seeds = done_seeds(name, protocol, results)
+    wanted = FIGURES[name].seeds[protocol.name]
+    if not seeds:
+        return [f"**Protocol {protocol.name}**: no seed of {wanted} is done yet.\n"]
+    picture = out / "images" / f"reproduction_{name}_{protocol.name}.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    draw(name, protocol, results).savefig(picture, dpi=110)
+    values = figure_values(name, protocol, results)
+    return [
+        f"### Protocol {protocol.name}, {len(seeds)} seeds\n",
+        f"{verdict(findings(name, values))}\n",
+        f"![Figure {name[3:]}, protocol {protocol.name}](images/{picture.name})\n",
+        f"{_UNITS[name].capitalize()}:\n",
+        table(name, protocol, results) + "\n",
+    ]
+
+
+def _rows(name: str, protocol: Protocol, results: Results) -> Rows:
+    if name in ("fig4b", "fig5"):
+        return _evaluation_rows(name, protocol, results)
+    if name == "fig6":
+        return _hacking_rows(protocol, results)
+    ours, theirs = figure_values(name, protocol, results), published_values(name)
+    rows = [["condition", protocol.name, "published", "every seed"]]
+    for condition in dict.fromkeys([*ours, *theirs]):
+        mine, its = (list(values.get(condition, {}).values()) for values in (ours, theirs))
+        each = ", ".join(f"{value:.3g}" for value in mine)
+        rows.append([condition, str(estimate(mine)), str(estimate(its)), each])
+    return rows
+
+
+def _evaluation_rows(name: str, protocol: Protocol, results: Results) -> Rows:
+    theirs, seeds = published_values(name), done_seeds(name, protocol, results)
+    kinds = [f"{checkpoint}, {acting}" for checkpoint, acting in EVALUATIONS]
+    rows = [["task", "condition", "published", *kinds]]
+    for task in NEW_TASKS[:1] if name == "fig4b" else NEW_TASKS[1:]:
+        for condition in ("frozen", "isr", "oracle"):
+            done = [evaluations(protocol, seed, task, condition, results) for seed in seeds]
+            key = condition if name == "fig4b" else f"{task}: {condition}"
+            of_kinds = [str(estimate([of_seed[kind] for of_seed in done])) for kind in kinds]
+            rows.append([task, condition, str(estimate(list(theirs[key].values()))), *of_kinds])
+    return rows
+
+
+def _hacking_rows(protocol: Protocol, results: Results) -> Rows:
+    by_name: dict[str, list[Hacking]] = {}
+    for seed in done_seeds("fig6", protocol, results):
+        for run in hacking_runs(protocol, seed):
+            by_name.setdefault(hacking_name(run), []).append(hacking(results.read(run)["curves"]))
+    rows = [["map and labels", "hacked seeds", "internal rise", "social fall", "gap"]]
+    for which, measured in by_name.items():
+        columns = ([m.internal_rise for m in measured], [m.social_fall for m in measured], [m.gap for m in measured])
+        hacked = f"{sum(m.is_hacked for m in measured)} of {len(measured)}"
+        rows.append([which, hacked, *[str(estimate(column)) for column in columns]])
+    return rows
+
+
+def _notes(name: str) -> list[str]:
+    notes = {
+        "fig3b": "The published held-out error was computed by a call that also took an optimizer step on the held-out "
+        "labels, so that it is optimistic; here it is without a gradient.",
+        "fig4a": "Published here: two seeds of a re-run of the published code, since no values of this figure were.",
+        "fig6": "From the tenth of autonomy in which the true social return was highest to the last tenth: a run is "
+        "hacked if the internal return rose while the true social return fell by 5% of its peak at least, and its gap "
+        "is rise and fall together (0 if it is not hacked). Published was one run, on map x: the internal return rises "
+        "from about 0.4 to about 0.55 to 0.6 while goals fall from about 1 to below 0.9 an episode.",
+    }
+    return [f"{notes[name]}\n"] if name in notes else []
