@@ -8,36 +8,24 @@ One socialization, then autonomy from that same snapshot in three conditions: wi
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
-import stable_baselines3
-import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from tqdm import tqdm
 
 from sb3_isr.callbacks import ISRCallback
-from sb3_isr.extractors import GridOneHot
-from sb3_isr.version import __version__
+from sb3_isr.experiments.learning import CoinGameEpisodes, Curves, learn, mean_of_last_tenth
+from sb3_isr.experiments.protocols import ONE_HOT
+from sb3_isr.experiments.results import versions, write_text
 from sb3_isr.wrappers import VecISRReward
 
 CONDITIONS = ("isr", "none", "oracle")
-
-#: Cells as the network sees them, for policy and ISR alike: outside, wall, goal.
-NETWORK: dict[str, Any] = {
-    "features_extractor_class": GridOneHot,
-    "features_extractor_kwargs": {"codes": [[0, 2, 8], [], [], []]},
-    "normalize_images": False,
-    "net_arch": [64, 64],
-}
 
 
 @dataclass(frozen=True)
@@ -73,11 +61,11 @@ def run_demo(config: DemoConfig, out: Path) -> dict[str, Any]:
         n_steps=64,
         batch_size=256,
         learning_rate=1e-3,
-        policy_kwargs=NETWORK,
+        policy_kwargs=ONE_HOT,
         seed=config.seed,
         device="cpu",
     )
-    caregiver = ISRCallback("always", isr_kwargs=NETWORK)
+    caregiver = ISRCallback("always", isr_kwargs=ONE_HOT)
     curves = {"socialization": _learn(learner, config.socialization_steps, caregiver, "socialization")}
     training = caregiver.train()
     learner.save(out / "learner_at_departure.zip")
@@ -85,8 +73,8 @@ def run_demo(config: DemoConfig, out: Path) -> dict[str, Any]:
 
     after_departure: dict[str, Callable[[], ISRCallback]] = {
         "isr": lambda: ISRCallback("never", isr=out / "isr.safetensors"),
-        "none": lambda: ISRCallback("never", isr_kwargs=NETWORK, coefficient=0.0),
-        "oracle": lambda: ISRCallback("always", isr_kwargs=NETWORK),
+        "none": lambda: ISRCallback("never", isr_kwargs=ONE_HOT, coefficient=0.0),
+        "oracle": lambda: ISRCallback("always", isr_kwargs=ONE_HOT),
     }
     for condition in CONDITIONS:
         learner = PPO.load(out / "learner_at_departure.zip", env=_coin_game(config), device="cpu")
@@ -95,7 +83,7 @@ def run_demo(config: DemoConfig, out: Path) -> dict[str, Any]:
             learner, config.autonomy_steps, after_departure[condition](), f"autonomy, {condition}"
         )
 
-    at_end = {name: _mean_of_last_tenth(curve) for name, curve in curves.items()}
+    at_end = {name: mean_of_last_tenth(curve["goals"]) for name, curve in curves.items()}
     result = {
         "seed": config.seed,
         "goals_at_departure": at_end["socialization"],
@@ -104,17 +92,10 @@ def run_demo(config: DemoConfig, out: Path) -> dict[str, Any]:
         "isr_training": training._asdict(),
         "curves": curves,
         "config": asdict(config),
-        "versions": {
-            "sb3_isr": __version__,
-            "stable_baselines3": stable_baselines3.__version__,
-            "gymnasium": gym.__version__,
-            "torch": str(torch.__version__),
-        },
+        "versions": versions(),
         "wall_seconds": round(time.monotonic() - start, 1),
     }
-    partial = out / "result.json.partial"
-    partial.write_text(json.dumps(result, indent=1) + "\n")
-    os.replace(partial, out / "result.json")
+    write_text(out / "result.json", json.dumps(result, indent=1) + "\n")
     return result
 
 
@@ -173,44 +154,14 @@ def draw(result: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-class _GoalsReached(BaseCallback):
-    """Collects goals per episode over time, from what the environment says, and moves a progress bar."""
-
-    def __init__(self, bar: tqdm[Any]) -> None:
-        super().__init__()
-        self.bar = bar
-        self.steps: list[int] = []
-        self.goals: list[int] = []
-
-    def _on_step(self) -> bool:
-        for info in self.locals["infos"]:
-            if "goals_reached" in info:
-                self.steps.append(self.num_timesteps)
-                self.goals.append(info["goals_reached"])
-        self.bar.update(self.training_env.num_envs)
-        return True
-
-
 def _coin_game(config: DemoConfig) -> VecISRReward:
     return VecISRReward(make_vec_env("sb3_isr/CoinGame-v0", config.n_envs, env_kwargs={"n_walls": config.n_walls}))
 
 
-def _learn(learner: PPO, steps: int, callback: ISRCallback, name: str) -> dict[str, list[float]]:
+def _learn(learner: PPO, steps: int, callback: ISRCallback, name: str) -> Curves:
     with tqdm(total=steps, desc=f"{name:20}", unit=" steps", mininterval=0.5) as bar:
-        goals = _GoalsReached(bar)
-        learner.learn(steps, callback=[callback, goals])
-    return _curve(goals.steps, goals.goals)
-
-
-def _curve(steps: list[int], goals: list[int], n_points: int = 40) -> dict[str, list[float]]:
-    parts = zip(np.array_split(steps, n_points), np.array_split(goals, n_points), strict=True)
-    means = [(float(s.mean()), float(g.mean())) for s, g in parts if len(s)]
-    return {"steps": [step for step, _ in means], "goals": [goal for _, goal in means]}
+        return learn(learner, steps, callback, CoinGameEpisodes(lambda done: bar.update(done - bar.n)))
 
 
 def _retention(at_end: float, at_departure: float) -> float | None:
     return at_end / at_departure if at_departure else None  # nothing was learned, so nothing can be kept
-
-
-def _mean_of_last_tenth(curve: dict[str, list[float]]) -> float:
-    return float(np.mean(curve["goals"][-max(1, len(curve["goals"]) // 10) :]))

@@ -20,7 +20,7 @@ from sb3_isr.experiments.runs import (
     isr_training,
 )
 from sb3_isr.experiments.statistics import interquartile_mean, interval
-from sb3_isr.experiments.values import Values, done_seeds, figure_values, published_values, returns
+from sb3_isr.experiments.values import ON_LAST, Values, done_seeds, figure_values, published_values, returns
 
 STYLES = {
     "departure": ("0.35", "socialization"),
@@ -81,9 +81,14 @@ def _fig3a(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
 
 def _fig3b(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
     figure, (axes,) = _panels(1)
-    sources = [("tab:blue", f"protocol {protocol.name}", figure_values("fig3b", protocol, results))]
-    sources.append(("0.5", "published", published_values("fig3b")))
-    for color, label, values in sources:
+    ours = figure_values("fig3b", protocol, results)
+    on_own = {condition: of_n for condition, of_n in ours.items() if not condition.endswith(ON_LAST)}
+    on_last = {condition: of_n for condition, of_n in ours.items() if condition.endswith(ON_LAST)}
+    for color, label, values in (
+        ("0.5", "published", published_values("fig3b")),
+        ("tab:blue", "ours, on the last tenth of these steps' labels", on_own),
+        ("tab:purple", "ours, on the last tenth of all labels", on_last),
+    ):
         n_labels = np.array([int(condition.split()[0]) for condition in values])
         _line(axes, n_labels, np.array([list(of_n.values()) for of_n in values.values()]).T, color, label, marker="o")
     axes.set(xscale="log", yscale="log", xlabel="labels trained on")

@@ -82,7 +82,7 @@ def _socialize(run: Socialization, work: Path, progress: Progress) -> Result:
 @_execute.register
 def _internalize(run: Internalization, work: Path, progress: Progress) -> Result:
     protocol = run.protocol
-    trained_on, held_out = _labels(work / run.socialization.path / "labels.npz", run)
+    trained_on, held_out, last = _labels(work / run.socialization.path / "labels.npz", run)
     kwargs = {**ISRS[protocol.networks], "seed": run.seed, "device": "cpu"}
     if run.learning_rate is not None:
         kwargs["learning_rate"] = run.learning_rate
@@ -95,8 +95,8 @@ def _internalize(run: Internalization, work: Path, progress: Progress) -> Result
         "train": _at(trained_on, rng.permutation(n)[:LOSS_LABELS]),
         "held_out": _at(held_out, rng.permutation(len(held_out.actions))[:LOSS_LABELS]),
     }
-    if protocol.networks == "mlp":
-        gradient_steps = 2000
+    if protocol.isr_gradient_steps is not None:
+        gradient_steps = protocol.isr_gradient_steps
         train: Callable[[], object] = lambda: fit(isr, _store(isr, trained_on, run.seed), gradient_steps, seed=run.seed)  # noqa: E731
     else:
         batch_size = run.batch_size or 1
@@ -108,6 +108,7 @@ def _internalize(run: Internalization, work: Path, progress: Progress) -> Result
         "n_labels": n,
         "n_held_out": len(held_out.actions),
         "held_out_mse": _mse(isr, held_out),
+        "last_labels_mse": _mse(isr, last),
         "mse_of_zero": float((held_out.social_rewards.astype(float) ** 2).mean()),
         "losses": losses,
     }
@@ -190,8 +191,11 @@ def _evaluate_acting(model: PPO, task: str, seed: int, deterministic: bool) -> R
     }
 
 
-def _labels(path: Path, run: Internalization) -> tuple[LabelBatch, LabelBatch]:
-    """What is trained on and what is held out: nine tenths of the first steps' labels, and the last tenth."""
+def _labels(path: Path, run: Internalization) -> tuple[LabelBatch, LabelBatch, LabelBatch]:
+    """
+    What is trained on and what is held out: nine tenths of the first steps' labels, and the last tenth. And the last
+    tenth of all labels, which is the same whatever the number of steps.
+    """
     with np.load(path) as file:
         labels = LabelBatch(file["observations/"], file["actions"], file["social_rewards"])
     rollout = run.protocol.n_envs * run.protocol.n_steps
@@ -201,7 +205,8 @@ def _labels(path: Path, run: Internalization) -> tuple[LabelBatch, LabelBatch]:
     if run.n_labels is not None:
         chosen = np.random.default_rng(run.seed).permutation(n_trained_on)[: run.n_labels]
         trained_on = _at(trained_on, np.sort(chosen))
-    return trained_on, held_out
+    total = len(labels.actions)
+    return trained_on, held_out, _at(labels, np.arange(total * 9 // 10, total))
 
 
 def _at(labels: LabelBatch, index: Array) -> LabelBatch:

@@ -61,6 +61,10 @@ class CoinGameEpisodes(BaseCallback):
             self._utilities[i] = 0.0
         return True
 
+    def _on_training_end(self) -> None:
+        if self.best is not None and self.best_return == -np.inf:  # too short to tell
+            self.model.save(self.best)
+
     def _on_rollout_end(self) -> None:
         if self.progress is not None:
             self.progress(self.num_timesteps)

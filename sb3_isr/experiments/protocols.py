@@ -42,6 +42,7 @@ class Protocol:
     :param socialization_steps: Environment steps with the caregiver.
     :param autonomy_steps: Environment steps after it, where the task stays the same.
     :param new_task_steps: Environment steps after it, in a new task.
+    :param isr_gradient_steps: How long the plugin trains an ISR; None for the paper's way, one epoch in batches of 1.
     :param label_steps: Figure 3b: socialization steps whose labels the ISR is given.
     :param steps_per_second: About what one slow core makes, to say beforehand what a run costs.
     """
@@ -56,6 +57,7 @@ class Protocol:
     socialization_steps: int = 120_000
     autonomy_steps: int = 120_000
     new_task_steps: int = 240_000
+    isr_gradient_steps: int | None = None
     label_steps: tuple[int, ...] = (10_000, 20_000, 30_000, 40_000, 80_000, 120_000)
     steps_per_second: int = 500
 
@@ -68,6 +70,8 @@ PROTOCOLS = {
         learning_rate=1e-3,
         slow_learning_rate=1e-3,
         new_task_steps=120_000,
+        isr_gradient_steps=2000,
+        label_steps=(2_000, 5_000, 10_000, 20_000, 30_000, 40_000, 80_000, 120_000),
         steps_per_second=5000,
     ),
     "paper": Protocol("paper", "cnn"),

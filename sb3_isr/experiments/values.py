@@ -30,6 +30,9 @@ from sb3_isr.experiments.runs import (
 #: By condition, one number for each seed.
 Values = dict[str, dict[int, float]]
 
+#: Figure 3b also measures every ISR on the same labels: the last tenth of the whole socialization's.
+ON_LAST = ", on the last of all"
+
 #: How an evaluation was made: which checkpoint, and how it acted.
 EVALUATIONS = [(checkpoint, acting) for checkpoint in ("last", "best") for acting in ("deterministic", "sampled")]
 
@@ -176,7 +179,8 @@ def _fig3a(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
 
 def _fig3b(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
     done = [results.read(run) for run in label_curve(protocol, seed)]
-    return {f"{result['n_labels']} labels": result["held_out_mse"] for result in done}
+    own = {f"{result['n_labels']} labels": result["held_out_mse"] for result in done}
+    return own | {f"{result['n_labels']} labels{ON_LAST}": result["last_labels_mse"] for result in done}
 
 
 def _fig4a(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
