@@ -180,7 +180,7 @@ def _evaluate_acting(model: PPO, task: str, seed: int, deterministic: bool) -> R
     venv = TASKS[task](EVALUATION_EPISODES)
     venv.seed(seed + EVALUATION_SEED)
     torch.manual_seed(seed + EVALUATION_SEED)
-    observations = venv.reset()
+    observations: Any = venv.reset()
     infos: list[dict[str, Any]] = [{}]
     while "episode" not in infos[0]:
         actions, _ = model.predict(observations, deterministic=deterministic)

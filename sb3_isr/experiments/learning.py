@@ -12,7 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from sb3_isr.envs.coin_game_rules import PRAISE
 
 #: Called with the environment steps made so far.
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 Curves = dict[str, list[float]]
 
 #: Episodes whose mean return picks the best checkpoint, as in Stable-Baselines3's ``ep_info_buffer``.

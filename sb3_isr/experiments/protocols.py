@@ -115,4 +115,4 @@ POLICIES: dict[str, tuple[str, dict[str, Any]]] = {
     "mlp": ("MlpPolicy", {**ONE_HOT, **_FUSED_ADAM}),
     "cnn": ("CnnPolicy", {"features_extractor_class": PaperFeatures, **_FUSED_ADAM}),
 }
-ISRS: dict[str, dict[str, Any]] = {"mlp": ONE_HOT, "cnn": PAPER_ISR}
+ISRS: dict[str, dict[str, Any]] = {"mlp": ONE_HOT, "cnn": {**PAPER_ISR, **_FUSED_ADAM}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -105,6 +105,6 @@ def _report(names: Sequence[str], protocol: Protocol, results: Results, out: Pat
     print(f"\nReport: {report}\nPictures: {report.parent / 'images'}")
 
 
-def _check(what: str, given: Sequence[str], known: dict[str, object] | dict[str, Protocol]) -> None:
+def _check(what: str, given: Sequence[str], known: Iterable[str]) -> None:
     if unknown := [name for name in given if name not in known]:
         raise ValueError(f"{what} must be one of {', '.join(known)}, got {', '.join(unknown)}.")

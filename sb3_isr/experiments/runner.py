@@ -28,11 +28,11 @@ from sb3_isr.experiments.runs import Run, with_requirements
 class Workers(NamedTuple):
     """
     :param executor: What executes runs.
-    :param count: Says how many it executes at once.
+    :param number: Says how many runs it executes at once.
     """
 
     executor: Executor
-    count: Callable[[], int]
+    number: Callable[[], int]
 
 
 OpenWorkers = Callable[[], AbstractContextManager[Workers]]
@@ -133,7 +133,7 @@ def dask_workers(address: str) -> Iterator[Workers]:
     """
     from distributed import Client
 
-    with Client(address) as client:
+    with Client(address) as client:  # type: ignore[no-untyped-call]
 
         def threads() -> list[int]:
             return [worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()]
@@ -154,7 +154,7 @@ def _drain(
     is_broken = False
     while waiting or running:
         ready = [run for run in waiting if run not in running.values() and not _awaits(run, waiting)]
-        n_free = 0 if is_broken else max(0, workers.count() - len(running))  # no more, so that they come in order
+        n_free = 0 if is_broken else max(0, workers.number() - len(running))  # no more, so that they come in order
         try:
             for run in ready[:n_free]:
                 running[workers.executor.submit(do, run, results, work)] = run

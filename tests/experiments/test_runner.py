@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sb3_isr.experiments.results import Results
@@ -165,5 +166,4 @@ def test_a_killed_dask_worker_loses_the_run_in_flight_and_no_other(
 
 def children(pid: int) -> list[int]:
     """The workers of a runner, without multiprocessing's resource tracker."""
-    found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True).stdout
-    return [int(line.split()[0]) for line in found.splitlines() if "spawn_main" in line]
+    return [child.pid for child in psutil.Process(pid).children() if "spawn_main" in " ".join(child.cmdline())]
