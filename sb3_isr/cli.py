@@ -19,13 +19,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     demo = commands.add_parser("demo", help="socialize a learner, let the caregiver leave, see what is left (a minute)")
     demo.add_argument("--seed", type=_seed, default=0, help="seeds everything (default: 0)")
     demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the results (default: runs/demo)")
+    animate = commands.add_parser("animate", help="show what learners of the prosocial game do, as a GIF")
+    animate.add_argument(
+        "learners", nargs="+", type=_panel, metavar="TITLE=FILE", help="what to write above; a PPO zip"
+    )
+    animate.add_argument("--seed", type=_seed, default=0, help="seeds mazes and actions (default: 0)")
+    animate.add_argument("--out", type=Path, default=Path("prosocial.gif"), help="the GIF (default: prosocial.gif)")
     arguments = parser.parse_args(argv)
 
     missing = [name for name in ("matplotlib", "tqdm") if find_spec(name) is None]
     if missing:
-        print(f"sb3-isr demo needs {' and '.join(missing)}: pip install 'sb3-isr[experiments]'", file=sys.stderr)
+        print(
+            f"sb3-isr {arguments.command} needs {' and '.join(missing)}: pip install 'sb3-isr[experiments]'",
+            file=sys.stderr,
+        )
         return 1
     try:
+        if arguments.command == "animate":
+            return _animate(arguments.learners, arguments.out, arguments.seed)
         return _demo(arguments.seed, arguments.out)
     except KeyboardInterrupt:
         print("\nInterrupted; what was finished before is unchanged.", file=sys.stderr)
@@ -43,6 +54,21 @@ def _demo(seed: int, out: Path) -> int:
     (out / "table.txt").write_text(table(result) + "\n")
     print(f"\n{table(result)}\n\nFigure: {out / 'goals_per_episode.png'}\nNumbers: {out / 'result.json'}")
     return 0
+
+
+def _animate(learners: list[tuple[str, Path]], out: Path, seed: int) -> int:
+    from sb3_isr.experiments.animation import animate
+
+    animate(learners, out, seed)
+    print(f"Animation: {out}")
+    return 0
+
+
+def _panel(text: str) -> tuple[str, Path]:
+    title, _, path = text.rpartition("=")
+    if not title or not Path(path).is_file():
+        raise argparse.ArgumentTypeError(f"a learner must be TITLE=FILE with a file that is there, got {text}")
+    return title, Path(path)
 
 
 def _seed(text: str) -> int:

@@ -124,7 +124,7 @@ class RewardComposer:
         :raises ValueError: If a label is not a finite number.
         """
         if self._internal_reward is None:
-            self._starts |= dones
+            self._starts |= dones.astype(bool)  # SuperSuit's are uint8
             return rewards
         actions = self._hearing(actions, infos)
         if self._starts.any():

@@ -7,8 +7,24 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_isr.spaces import Array
+
+
+def declared_by(venv: VecEnv) -> gym.Space[Any] | None:
+    """
+    :param venv: Vectorized environments.
+    :return: ``isr_action_space`` of them as a whole, or of each; None if there is none.
+    """
+    space: gym.Space[Any] | None = getattr(venv, "isr_action_space", None)
+    if space is not None:
+        return space
+    try:
+        is_declared = venv.has_attr("isr_action_space")
+    except AttributeError:  # SuperSuit's do not know the attributes of what is in them
+        return None
+    return venv.get_attr("isr_action_space")[0] if is_declared else None
 
 
 class Hearing:

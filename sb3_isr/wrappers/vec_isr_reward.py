@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from sb3_isr.model import InternalSocialReward
 from sb3_isr.wrappers.composer import RewardComposer
-from sb3_isr.wrappers.hearing import Hearing
+from sb3_isr.wrappers.hearing import Hearing, declared_by
 
 
 class VecISRReward(VecEnvWrapper):
@@ -33,8 +33,7 @@ class VecISRReward(VecEnvWrapper):
                 "VecNormalize, so the internal reward would be lost. Write VecNormalize(VecISRReward(venv))."
             )
         super().__init__(venv)
-        declared = venv.get_attr("isr_action_space")[0] if venv.has_attr("isr_action_space") else None
-        self._hearing = Hearing(self.action_space, declared)
+        self._hearing = Hearing(self.action_space, declared_by(venv))
         if isr is not None:
             isr.check_spaces(*self.isr_spaces())
         self._composer = RewardComposer(venv.num_envs, self._hearing, isr.predict if isr else None)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import supersuit
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
+from sb3_isr import VecISRReward
 from sb3_isr.envs import prosocial_v0
 from sb3_isr.envs.prosocial import ProsocialEnv
 from sb3_isr.envs.prosocial_helper import helpful_action
@@ -53,6 +55,15 @@ def test_a_caregiver_who_is_no_script_can_carry_the_ball_itself() -> None:
         env.step({"learner": 0, "caregiver": env.scripted_action()})
     observations, *_ = env.step({"learner": 0, "caregiver": 4})
     assert observations["caregiver"][4, 4].tolist() == [10, 2, 0, 6, 0]
+
+
+def test_supersuits_vec_env_can_be_wrapped_as_it_is() -> None:
+    """It does not know the attributes of what is in it; `examples/two_learners.py` says what it needs besides."""
+    markov = supersuit.pettingzoo_env_to_vec_env_v1(prosocial_v0.parallel_env())
+    venv = VecISRReward(supersuit.concat_vec_envs_v1(markov, 2, base_class="stable_baselines3"))
+    assert isinstance(venv.reset(), np.ndarray)
+    assert venv.step(np.full(4, 3))[1].tolist() == [np.float32(-0.009)] * 4
+    assert venv.isr_spaces() == (venv.observation_space, venv.action_space)
 
 
 def test_an_unknown_action_is_refused() -> None:
