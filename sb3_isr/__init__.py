@@ -50,3 +50,6 @@ __all__ = [
 
 # The environment's own tests call check_env; a checker on every step would only slow users down.
 gymnasium.register(id="sb3_isr/CoinGame-v0", entry_point="sb3_isr.envs.coin_game:CoinGameEnv", disable_env_checker=True)
+gymnasium.register(
+    id="sb3_isr/Prosocial-v0", entry_point="sb3_isr.envs.prosocial:ProsocialEnv", disable_env_checker=True
+)

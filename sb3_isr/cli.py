@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="sb3-isr", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_demo(commands)
+    _add_animate(commands)
     _add_reproduce(commands)
     arguments = parser.parse_args(argv)
 
@@ -44,6 +45,16 @@ def _add_demo(commands: Commands) -> None:
     demo.add_argument("--seed", type=_seed, default=0, help="seeds everything (default: 0)")
     demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the results (default: runs/demo)")
     demo.set_defaults(run=_demo)
+
+
+def _add_animate(commands: Commands) -> None:
+    command = commands.add_parser("animate", help="show what learners of the prosocial game do, as a GIF")
+    command.add_argument(
+        "learners", nargs="+", type=_panel, metavar="TITLE=FILE", help="what to write above; a PPO zip"
+    )
+    command.add_argument("--seed", type=_seed, default=0, help="seeds mazes and actions (default: 0)")
+    command.add_argument("--out", type=Path, default=Path("prosocial.gif"), help="the GIF (default: prosocial.gif)")
+    command.set_defaults(run=_animate)
 
 
 def _add_reproduce(commands: Commands) -> None:
@@ -85,6 +96,21 @@ def _demo(arguments: argparse.Namespace) -> int:
     (out / "table.txt").write_text(table(result) + "\n")
     print(f"\n{table(result)}\n\nFigure: {out / 'goals_per_episode.png'}\nNumbers: {out / 'result.json'}")
     return 0
+
+
+def _animate(arguments: argparse.Namespace) -> int:
+    from sb3_isr.experiments.animation import animate
+
+    animate(arguments.learners, arguments.out, arguments.seed)
+    print(f"Animation: {arguments.out}")
+    return 0
+
+
+def _panel(text: str) -> tuple[str, Path]:
+    title, _, path = text.rpartition("=")
+    if not title or not Path(path).is_file():
+        raise argparse.ArgumentTypeError(f"a learner must be TITLE=FILE with a file that is there, got {text}")
+    return title, Path(path)
 
 
 def _seed(text: str) -> int:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import gymnasium
 import pytest
@@ -34,17 +35,31 @@ def test_all_that_is_named_is_there() -> None:
 
 
 def test_importing_it_imports_no_optional_dependency() -> None:
-    optional = ["matplotlib", "tqdm", "optuna", "rl_zoo3", "sb3_contrib", "sbx", "pettingzoo", "dask", "pytest"]
+    optional = [
+        "matplotlib",
+        "tqdm",
+        "optuna",
+        "rl_zoo3",
+        "sb3_contrib",
+        "sbx",
+        "pettingzoo",
+        "supersuit",
+        "dask",
+        "pytest",
+    ]
     code = f"import sys, sb3_isr; print([name for name in {optional} if name in sys.modules])"
     # matplotlib and tqdm come along with SB3 where they are installed; sb3_isr itself must not need them.
-    blocked = f"import sys; sys.modules.update(dict.fromkeys({optional})); import sb3_isr, sb3_isr.cli"
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({optional})); import sb3_isr, sb3_isr.cli, sb3_isr.envs"
     subprocess.run([sys.executable, "-c", blocked], check=True)
     alone = "import sys, stable_baselines3, minigrid; before = set(sys.modules); import sb3_isr; "
     code = alone + f"print([name for name in {optional} if name in set(sys.modules) - before])"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
 
 
-def test_the_coin_game_is_registered() -> None:
-    env = gymnasium.make("sb3_isr/CoinGame-v0", layout="plus")
-    observation, _ = env.reset(seed=0)
-    assert observation.shape == (9, 9, 4)
+@pytest.mark.parametrize(
+    ("name", "kwargs", "shape"),
+    [("CoinGame-v0", {"layout": "plus"}, (9, 9, 4)), ("Prosocial-v0", {"max_steps": 50}, (9, 9, 5))],
+)
+def test_the_environments_are_registered(name: str, kwargs: dict[str, Any], shape: tuple[int, ...]) -> None:
+    observation, _ = gymnasium.make(f"sb3_isr/{name}", **kwargs).reset(seed=0)
+    assert observation.shape == shape

@@ -50,10 +50,10 @@ class Connection:
 
     def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
         """
-        :return: Observation space and action space where the wrapper sits.
+        :return: Observation space and action space of the ISR, where the wrapper sits.
         """
         if self._vec_wrapper is not None:
-            return self._vec_wrapper.observation_space, self._vec_wrapper.action_space
+            return self._vec_wrapper.isr_spaces()
         observation_space, action_space = self._base.env_method("isr_spaces", indices=0)[0]
         return observation_space, action_space
 

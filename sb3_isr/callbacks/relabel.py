@@ -35,6 +35,12 @@ class ReplayRelabeler:
                 f"relabel=True exchanges rewards in a replay buffer, and {type(model).__name__} has none; "
                 "leave it out for on-policy algorithms."
             )
+        if isr.action_space != model.action_space:
+            raise ValueError(
+                f"relabel=True reads from the replay buffer what the ISR heard, {isr.action_space}, but there are only "
+                f"the learner's own actions, {model.action_space}; leave it out where the environment has an "
+                "isr_action_space."
+            )
         self._policy = model.policy
         self._is_transposed = isr.observation_space != model.observation_space
         if self._is_transposed and _transposed(isr.observation_space) != model.observation_space:

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 from gymnasium import spaces
-from minigrid.core.constants import COLOR_TO_IDX, DIR_TO_VEC, OBJECT_TO_IDX
+from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
 from minigrid.core.world_object import Goal, Wall
+
+from sb3_isr.envs.grid_view import GridView
 
 #: The caregiver's social reward for reaching the goal.
 PRAISE = 0.4
@@ -47,14 +49,10 @@ class Placement(NamedTuple):
     direction: np.ndarray
 
 
-class CoinGameRules:
+class CoinGameRules(GridView):
     """
     What ``CoinGameEnv`` and its batched twin ``CoinGameVecEnv`` share: checked arguments, spaces, the cost of a move,
     how everything is placed at random, and what the agent sees. The parameters are those of ``CoinGameEnv``.
-
-    The grid is kept as *codes*, uint8 ``[width * width, 4]``: the cells in the order of x, then y, with a margin of
-    zeros so wide that no view leaves the array. A cell is named by its index there, and a step in direction ``d``
-    adds ``strides[d]`` to it.
 
     :raises ValueError: If an argument allows no game
     """
@@ -72,28 +70,14 @@ class CoinGameRules:
                 f"Inner walls, agent and goal need a cell each, and size {size} has {(size - 2) ** 2} of them: "
                 f"take 0 to {(size - 2) ** 2 - 2} walls or a larger size, got {len(fixed) or n_walls} walls."
             )
-        self.size = size
+        super().__init__(size, WALL, EMPTY)
         self.max_steps = max_steps
         self.move_cost = 0.9 / max_steps
         self.fixed_walls = np.array(fixed, dtype=np.intp).reshape(-1, 2)
         self.free_cells = np.array(free, dtype=np.intp)
         self.n_draws = len(free) + 1
-
-        self.view_size = 2 * size - 5
-        self.view_shape = (self.view_size, self.view_size, len(EMPTY))
         self.action_space = spaces.Discrete(3)
-        self.observation_space = spaces.Box(0, 255, self.view_shape, np.uint8)
-        self.margin = size - 4
-        self.width = size + 2 * self.margin
-        self.strides = np.array(DIR_TO_VEC) @ (self.width, 1)
-        codes = np.zeros((self.width, self.width, len(EMPTY)), dtype=np.uint8)
-        codes[self.margin : self.margin + size, self.margin : self.margin + size] = WALL
-        codes[self.margin + 1 : self.margin + size - 1, self.margin + 1 : self.margin + size - 1] = EMPTY
-        self.blank = codes.reshape(-1, len(EMPTY))
-        # MiniGrid turns a view left once more than the direction's number; `rot90` by -1 is its `rotate_left`.
-        around = np.arange(self.width**2).reshape(self.width, self.width)[: self.view_size, : self.view_size]
-        around = around - around[self.view_size // 2, self.view_size // 2]
-        self._offsets = np.stack([np.rot90(around, -(direction + 1)).ravel() for direction in range(4)])
+        self.action_names = ("left", "right", "forward")
 
     def draw(self, uniform: np.ndarray) -> Placement:
         """
@@ -109,14 +93,6 @@ class CoinGameRules:
             walls = np.broadcast_to(self.fixed_walls, (*uniform.shape[:-1], *self.fixed_walls.shape))
         return Placement(walls, cells[..., 0, :], cells[..., 1, :], (4 * uniform[..., -1]).astype(np.intp))
 
-    def index(self, cells: np.ndarray) -> np.ndarray:
-        """
-        :param cells: Cells (x, y), int ``[..., 2]``
-        :return: Their indices in the codes, int ``[...]``
-        """
-        indices: np.ndarray = (np.asarray(cells) + self.margin) @ (self.width, 1)
-        return indices
-
     def view(self, codes: np.ndarray, agent: np.ndarray | int, direction: np.ndarray | int) -> np.ndarray:
         """
         What the agent sees: itself in the middle, the cell it faces above it (y is one less).
@@ -126,7 +102,7 @@ class CoinGameRules:
         :param direction: Its direction, int ``[...]``
         :return: New observations, uint8 ``[..., view_size, view_size, 4]``, indexed [x, y]
         """
-        cells = np.asarray(agent)[..., None] + self._offsets[direction]
+        cells = self.cells_around(agent, direction)
         obs: np.ndarray = codes.take(cells, axis=0).reshape(*cells.shape[:-1], *self.view_shape)
         obs[..., self.view_size // 2, self.view_size // 2, :] = AGENT
         return obs

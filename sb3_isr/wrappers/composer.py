@@ -10,6 +10,7 @@ import numpy as np
 from sb3_isr.labels import LabelBatch
 from sb3_isr.spaces import Array, Observations, concatenate, take
 from sb3_isr.utility import utility
+from sb3_isr.wrappers.hearing import Hearing
 
 #: ``R_i`` of a batch: ``InternalSocialReward.predict``, or any function of observations and actions like it.
 InternalReward = Callable[[Observations, Array], Array]
@@ -40,11 +41,13 @@ class RewardComposer:
     Until something is connected it returns rewards as they come.
 
     :param n_envs: How many environments step together.
+    :param hearing: What the ISR hears as the action.
     :param internal_reward: If given, it is connected for good, and no caregiver ever attends.
     """
 
-    def __init__(self, n_envs: int, internal_reward: InternalReward | None = None) -> None:
+    def __init__(self, n_envs: int, hearing: Hearing, internal_reward: InternalReward | None = None) -> None:
         self.n_envs = n_envs
+        self._hearing = hearing
         self._is_for_good = False
         self._internal_reward: InternalReward | None = None
         self._coefficient = 1.0
@@ -121,8 +124,9 @@ class RewardComposer:
         :raises ValueError: If a label is not a finite number.
         """
         if self._internal_reward is None:
-            self._starts |= dones
+            self._starts |= dones.astype(bool)  # SuperSuit's are uint8
             return rewards
+        actions = self._hearing(actions, infos)
         if self._starts.any():
             self._draw_presence()
         present = self._present

@@ -11,6 +11,7 @@ from stable_baselines3.common.monitor import Monitor
 
 from sb3_isr.model import InternalSocialReward
 from sb3_isr.wrappers.composer import RewardComposer
+from sb3_isr.wrappers.hearing import Hearing
 
 
 class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -29,9 +30,11 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
     def __init__(self, env: gym.Env[Any, Any], isr: InternalSocialReward | None = None) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, isr=isr, _disable_deepcopy=True)
         gym.Wrapper.__init__(self, env)
+        declared = env.get_wrapper_attr("isr_action_space") if env.has_wrapper_attr("isr_action_space") else None
+        self._hearing = Hearing(self.action_space, declared)
         if isr is not None:
-            isr.check_spaces(self.observation_space, self.action_space)
-        self._composer = RewardComposer(1, isr.predict if isr else None)
+            isr.check_spaces(*self.isr_spaces())
+        self._composer = RewardComposer(1, self._hearing, isr.predict if isr else None)
         self._observations: Any = None
 
     def isr_call(self, method: str, *args: Any) -> Any:
@@ -74,9 +77,9 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
 
     def isr_spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
         """
-        :return: Observation space and action space here, where other wrappers outside do not change them.
+        :return: Observation space and action space of the ISR.
         """
-        return self.observation_space, self.action_space
+        return self.observation_space, self._hearing.space
 
     def isr_monitored(self) -> bool:
         """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_normalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from sb3_isr.model import InternalSocialReward
 from sb3_isr.wrappers.composer import RewardComposer
+from sb3_isr.wrappers.hearing import Hearing, declared_by
 
 
 class VecISRReward(VecEnvWrapper):
@@ -31,9 +33,10 @@ class VecISRReward(VecEnvWrapper):
                 "VecNormalize, so the internal reward would be lost. Write VecNormalize(VecISRReward(venv))."
             )
         super().__init__(venv)
+        self._hearing = Hearing(self.action_space, declared_by(venv))
         if isr is not None:
-            isr.check_spaces(self.observation_space, self.action_space)
-        self._composer = RewardComposer(venv.num_envs, isr.predict if isr else None)
+            isr.check_spaces(*self.isr_spaces())
+        self._composer = RewardComposer(venv.num_envs, self._hearing, isr.predict if isr else None)
         self._observations: Any = None
         self._actions: Any = None
 
@@ -46,6 +49,12 @@ class VecISRReward(VecEnvWrapper):
         :return: What it returns.
         """
         return getattr(self._composer, method)(*args)
+
+    def isr_spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        """
+        :return: Observation space and action space of the ISR.
+        """
+        return self.observation_space, self._hearing.space
 
     def reset(self) -> VecEnvObs:
         """

@@ -1,0 +1,172 @@
+"""What the batched games have in common: a Gymnasium game, many at once, as an SB3 ``VecEnv`` in NumPy."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils.seeding import np_random
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
+
+
+class BatchedGames(VecEnv):
+    """
+    ``num_envs`` games, stepped together. With the same seed it gives, bit for bit, what
+    ``DummyVecEnv([lambda: Monitor(single(...))] * num_envs)`` gives, many times as fast: layouts, observations,
+    rewards, dones and infos, Monitor's ``info["episode"]`` included. It cannot be rendered.
+
+    As an episode ends only after ``max_steps`` and all begin together, all end together.
+
+    :param single: The class of one game
+    :param num_envs: Number of games
+    :param rules: What is the same for all games: ``observation_space``, ``action_space``, ``action_names``,
+        ``max_steps`` and whatever else ``get_attr`` shall find
+    :raises ValueError: If there is to be no game
+    """
+
+    def __init__(self, single: type[gym.Env[Any, Any]], num_envs: int, rules: Any) -> None:
+        if num_envs < 1:
+            raise ValueError(f"num_envs must be at least 1, got {num_envs}.")
+        self.rules = rules
+        self._single = single.__name__
+        super().__init__(num_envs, rules.observation_space, rules.action_space)
+        self._all = np.arange(num_envs)
+        # A generator for each game: what happens in one depends neither on the others nor on their number.
+        self._generators = [np_random()[0] for _ in range(num_envs)]
+        self._start_time = time.time()
+
+    @abstractmethod
+    def _lay_out(self, games: np.ndarray) -> None:
+        """
+        Lay some games out anew, drawing from their generators.
+
+        :param games: Which ones, int ``[n]``
+        """
+
+    @abstractmethod
+    def _play(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """
+        Play one step in all games, and lay those out anew in which a goal was reached.
+
+        :param actions: int ``[num_envs]``
+        :return: Environment plus social rewards (float64 ``[num_envs]``), where a goal was reached (bool
+            ``[num_envs]``) and infos
+        """
+
+    @abstractmethod
+    def _observe(self) -> np.ndarray:
+        """
+        :return: New observations ``[num_envs, *shape]``
+        """
+
+    def reset(self) -> np.ndarray:
+        """
+        :return: The first observations, uint8 ``[num_envs, *shape]``
+        """
+        for i, seed in enumerate(self._seeds):
+            if seed is not None:
+                self._generators[i] = np_random(seed)[0]
+        self._reset_seeds()
+        self._reset_options()
+        return self._begin_episodes()
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """
+        :param actions: Numbers of actions, int ``[num_envs]``
+        """
+        actions = np.asarray(actions)
+        assert isinstance(self.action_space, spaces.Discrete)
+        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= self.action_space.n:
+            names = ", ".join(f"{number} ({name})" for number, name in enumerate(self.rules.action_names))
+            raise ValueError(f"Actions must be {self.num_envs} of {names}, got {actions}.")
+        self._actions = actions
+
+    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """
+        :return: Observations as in ``reset``, environment plus social rewards (float32 ``[num_envs]``), dones
+            (bool ``[num_envs]``) and infos, all new at each step
+        """
+        rewards, reached, infos = self._play(self._actions)
+        self._step_count += 1
+        self._returns += rewards
+        self._goals_reached += reached
+        done = self._step_count >= self.rules.max_steps
+        for info in infos:
+            info["TimeLimit.truncated"] = done
+        obs = self._observe()
+        if done:
+            self._end_episodes(infos, obs)
+            obs = self._begin_episodes()
+        return obs, rewards.astype(np.float32), np.full(self.num_envs, done), infos
+
+    def _begin_episodes(self) -> np.ndarray:
+        self._step_count = 0
+        self._returns = np.zeros(self.num_envs)
+        self._goals_reached = np.zeros(self.num_envs, dtype=np.intp)
+        self._lay_out(self._all)
+        return self._observe()
+
+    def _end_episodes(self, infos: list[dict[str, Any]], last_obs: np.ndarray) -> None:
+        seconds = round(time.time() - self._start_time, 6)
+        goals, returns = self._goals_reached.tolist(), self._returns.tolist()
+        for i, info in enumerate(infos):
+            info["goals_reached"] = goals[i]
+            info["terminal_observation"] = last_obs[i]
+            info["episode"] = {"r": round(returns[i], 6), "l": self._step_count, "t": seconds}
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """
+        :param attr_name: An attribute of ``rules``, which are the same for all games, or "render_mode" (None)
+        :param indices: Which games
+        :return: The value, once for each game
+        """
+        value = None if attr_name == "render_mode" else getattr(self.rules, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """
+        :raises AttributeError: Always, since the games are not objects of their own
+        """
+        raise AttributeError(
+            f"The games of a {type(self).__name__} have no attributes of their own, so {attr_name!r} cannot be set. "
+            f"Make a new one with the arguments wanted, or take a DummyVecEnv of {self._single}."
+        )
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """
+        :raises AttributeError: Always, since the games are not objects of their own
+        """
+        raise AttributeError(
+            f"The games of a {type(self).__name__} have no methods of their own, so {method_name!r} cannot be called. "
+            f"Take a DummyVecEnv of {self._single}."
+        )
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
+        """
+        :param wrapper_class: The wrapper asked for
+        :param indices: Which games
+        :return: True for ``Monitor``, since the infos have all that it writes, and SB3 asks for no other reason
+        """
+        return [wrapper_class is Monitor for _ in self._get_indices(indices)]
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        """
+        :raises NotImplementedError: Always
+        """
+        raise NotImplementedError(
+            f'A {type(self).__name__} has no images. Render {self._single}(render_mode="rgb_array").'
+        )
