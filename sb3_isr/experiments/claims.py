@@ -125,6 +125,11 @@ _CLAIMS: dict[str, list[Callable[[Values], Finding]]] = {
         above("isr", "none", "with the ISR it is not"),
         not_below("isr", "oracle", "the ISR keeps what was learned within the oracle's interval"),
     ],
+    "fig7": [
+        above("departure", "random learner", "praise for another's goals teaches the learner to help"),
+        above("isr", "none", "with the ISR helping goes on, without it it stops"),
+        not_below("isr", "oracle", "within the oracle's interval"),
+    ],
     "fig4b": [
         above("isr", "frozen", "the ISR learner does better than the frozen one"),
         not_below("isr", "oracle", "within the oracle's interval"),

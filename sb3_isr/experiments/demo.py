@@ -20,7 +20,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from tqdm import tqdm
 
 from sb3_isr.callbacks import ISRCallback
-from sb3_isr.experiments.learning import CoinGameEpisodes, Curves, learn, mean_of_last_tenth
+from sb3_isr.experiments.learning import Curves, GoalEpisodes, learn, mean_of_last_tenth
 from sb3_isr.experiments.protocols import ONE_HOT
 from sb3_isr.experiments.results import versions, write_text
 from sb3_isr.wrappers import VecISRReward
@@ -160,7 +160,7 @@ def _coin_game(config: DemoConfig) -> VecISRReward:
 
 def _learn(learner: PPO, steps: int, callback: ISRCallback, name: str) -> Curves:
     with tqdm(total=steps, desc=f"{name:20}", unit=" steps", mininterval=0.5) as bar:
-        return learn(learner, steps, callback, CoinGameEpisodes(lambda done: bar.update(done - bar.n)))
+        return learn(learner, steps, callback, GoalEpisodes(lambda done: bar.update(done - bar.n)))
 
 
 def _retention(at_end: float, at_departure: float) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,9 +15,9 @@ from sb3_isr.experiments.results import Results
 from sb3_isr.experiments.runs import (
     FEW_LABELS,
     Run,
-    autonomy_3_walls,
     autonomy_on,
     isr_training,
+    old_task_runs,
 )
 from sb3_isr.experiments.statistics import interquartile_mean, interval
 from sb3_isr.experiments.values import ON_LAST, Values, done_seeds, figure_values, published_values, returns
@@ -44,27 +44,28 @@ def draw(name: str, protocol: Protocol, results: Results) -> Figure:
     return figure
 
 
-def _fig1b(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
-    return _over_time(protocol, seeds, results, protocol.slow_learning_rate, ("none", "oracle"))
-
-
-def _fig4a(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
-    return _over_time(protocol, seeds, results, protocol.learning_rate, ("isr", "none", "oracle"))
-
-
-def _over_time(
-    protocol: Protocol, seeds: list[int], results: Results, rate: float, conditions: Sequence[Any]
-) -> Figure:
+def _over_time(name: str, protocol: Protocol, seeds: list[int], results: Results) -> Figure:
     figure, (axes,) = _panels(1)
-    runs = {c: [autonomy_3_walls(protocol, seed, rate, c) for seed in seeds] for c in conditions}
-    before = [run.socialization for run in runs[conditions[0]]]
-    departure = _curve(axes, before, results, "goals", "departure")
-    for condition in conditions:
-        _curve(axes, runs[condition], results, "goals", condition, offset=departure)
+    by_seed = [old_task_runs(name, protocol, seed) for seed in seeds]
+    before = [runs["none"].socialization for runs in by_seed]
+    departure = _curve(axes, before, results, "departure")
+    for condition in by_seed[0]:
+        _curve(axes, [runs[condition] for runs in by_seed], results, condition, offset=departure)
     axes.axvline(departure / 1000, color="0.7", linestyle=":")
     axes.annotate("departure", (departure / 1000, 0.02), (4, 2), textcoords="offset points", color="0.5")
     axes.set(xlabel="thousand environment steps", ylabel="goals reached per episode", ylim=(0, None))
     _legend(figure, axes)
+    return figure
+
+
+def _fig7(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
+    figure = _over_time("fig7", protocol, seeds, results)
+    (axes,) = figure.axes
+    for policy in ("random learner", "perfect helper"):
+        goals = interquartile_mean(np.array(list(figure_values("fig7", protocol, results)[policy].values())))
+        axes.axhline(float(goals), color="0.5", linestyle="--", linewidth=1)
+        axes.annotate(policy, (0, float(goals)), (2, 3), textcoords="offset points", color="0.5")
+    axes.set(ylabel="goals that the caregiver reached per episode")
     return figure
 
 
@@ -141,11 +142,11 @@ def _panels(n: int, width: float = 6.5) -> tuple[Figure, list[Axes]]:
     return figure, list(figure.subplots(1, n, sharey=True, squeeze=False)[0])
 
 
-def _curve(axes: Axes, runs: Sequence[Run], results: Results, what: str, style: str, offset: float = 0.0) -> float:
-    """Draw a curve of all seeds, and say at which step it ends."""
+def _curve(axes: Axes, runs: Sequence[Run], results: Results, style: str, offset: float = 0.0) -> float:
+    """Draw the goals of all seeds, and say at which step it ends."""
     curves = [results.read(run)["curves"] for run in runs]
     steps = np.array(curves[0]["steps"]) + offset
-    _line(axes, steps / 1000, np.array([curve[what] for curve in curves]), *STYLES[style])
+    _line(axes, steps / 1000, np.array([curve["goals"] for curve in curves]), *STYLES[style])
     return float(steps[-1])
 
 
@@ -181,11 +182,12 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 _DRAW: dict[str, Callable[[Protocol, list[int], Results], Figure]] = {
-    "fig1b": _fig1b,
+    "fig1b": partial(_over_time, "fig1b"),
     "fig3a": _fig3a,
     "fig3b": _fig3b,
-    "fig4a": _fig4a,
+    "fig4a": partial(_over_time, "fig4a"),
     "fig4b": _fig4b,
     "fig5": _fig5,
     "fig6": _fig6,
+    "fig7": _fig7,
 }

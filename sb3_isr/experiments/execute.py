@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_isr.callbacks import ISRCallback
-from sb3_isr.experiments.learning import CoinGameEpisodes, Progress, learn
+from sb3_isr.experiments.learning import GoalEpisodes, Progress, learn
 from sb3_isr.experiments.paper_isr import fit_as_published
-from sb3_isr.experiments.protocols import ISRS, POLICIES, TASKS, Protocol
-from sb3_isr.experiments.runs import Autonomy, Internalization, Run, Socialization
+from sb3_isr.experiments.prosocial_baselines import goals_per_episode, helper, random_learner
+from sb3_isr.experiments.protocols import TASKS, Protocol, isr_kwargs, policy
+from sb3_isr.experiments.runs import Autonomy, Baseline, Internalization, Run, Socialization
 from sb3_isr.labels import LabelBatch, LabelStore
 from sb3_isr.model import InternalSocialReward
 from sb3_isr.spaces import Array, Observations, take
@@ -59,9 +59,9 @@ def _execute(run: Run, work: Path, progress: Progress) -> Result:
 @_execute.register
 def _socialize(run: Socialization, work: Path, progress: Progress) -> Result:
     protocol, folder = run.protocol, work / run.path
-    policy, policy_kwargs = POLICIES[protocol.networks]
+    policy_name, policy_kwargs = policy(protocol, run.task)
     model = PPO(
-        policy,
+        policy_name,
         _games(run.task, protocol),
         n_steps=protocol.n_steps,
         batch_size=protocol.batch_size,
@@ -71,23 +71,23 @@ def _socialize(run: Socialization, work: Path, progress: Progress) -> Result:
         device="cpu",
     )
     rollout = protocol.n_envs * protocol.n_steps
-    caregiver = ISRCallback("always", isr_kwargs=ISRS[protocol.networks], capacity=run.steps + rollout, held_out=0.0)
-    episodes = CoinGameEpisodes(progress, best=folder / "best.zip")
+    isr = isr_kwargs(protocol, run.task)
+    caregiver = ISRCallback("always", isr_kwargs=isr, capacity=run.steps + rollout, held_out=0.0)
+    episodes = GoalEpisodes(progress, best=folder / "best.zip")
     curves = learn(model, run.steps, caregiver, episodes)
     caregiver.store.save(folder / "labels.npz")
     model.save(folder / "last.zip")
-    return {"curves": curves, "evaluation": _evaluate_checkpoints(folder, tuple(TASKS), run.seed)}
+    return {"curves": curves, "evaluation": _evaluate_checkpoints(folder, run.evaluate_on, run.seed)}
 
 
 @_execute.register
 def _internalize(run: Internalization, work: Path, progress: Progress) -> Result:
     protocol = run.protocol
     trained_on, held_out, last = _labels(work / run.socialization.path / "labels.npz", run)
-    kwargs = {**ISRS[protocol.networks], "seed": run.seed, "device": "cpu"}
+    kwargs = {**isr_kwargs(protocol, run.socialization.task), "seed": run.seed, "device": "cpu"}
     if run.learning_rate is not None:
         kwargs["learning_rate"] = run.learning_rate
-    venv = _games(run.socialization.task, protocol)
-    isr = InternalSocialReward(venv.observation_space, venv.action_space, **kwargs)
+    isr = InternalSocialReward(*_games(run.socialization.task, protocol).isr_spaces(), **kwargs)
 
     n = len(trained_on.actions)
     rng = np.random.default_rng(run.seed)
@@ -122,12 +122,19 @@ def _be_autonomous(run: Autonomy, work: Path, progress: Progress) -> Result:
     model.set_random_seed(run.seed + AUTONOMY_SEED)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        episodes = CoinGameEpisodes(progress, best=folder / "best.zip" if run.evaluate_on else None)
+        episodes = GoalEpisodes(progress, best=folder / "best.zip" if run.evaluate_on else None)
         curves = learn(model, run.steps, _internal_reward(run, work), episodes)
         if not run.evaluate_on:
             return {"curves": curves}
         model.save(folder / "last.zip")
         return {"curves": curves, "evaluation": _evaluate_checkpoints(folder, run.evaluate_on, run.seed)}
+
+
+@_execute.register
+def _play(run: Baseline, work: Path, progress: Progress) -> Result:
+    policies = {"random learner": random_learner(run.seed), "perfect helper": helper}
+    goals = goals_per_episode(policies[run.policy], run.n_episodes, run.seed + EVALUATION_SEED)
+    return {"goals": float(goals.mean())}
 
 
 class ThresholdedISR(InternalSocialReward):
@@ -142,11 +149,11 @@ class ThresholdedISR(InternalSocialReward):
 
 
 def _internal_reward(run: Autonomy, work: Path) -> ISRCallback:
-    isr_kwargs = ISRS[run.protocol.networks]
+    unused = isr_kwargs(run.protocol, run.task)
     if run.condition == "oracle":
-        return ISRCallback("always", isr_kwargs=isr_kwargs)
+        return ISRCallback("always", isr_kwargs=unused)
     if run.isr is None:
-        return ISRCallback("never", isr_kwargs=isr_kwargs, coefficient=0.0)
+        return ISRCallback("never", isr_kwargs=unused, coefficient=0.0)
     file = work / run.isr.path / "isr.safetensors"
     if run.threshold is None:
         return ISRCallback("never", isr=InternalSocialReward.load(file, device="cpu"))
@@ -156,7 +163,7 @@ def _internal_reward(run: Autonomy, work: Path) -> ISRCallback:
     return ISRCallback("never", isr=isr)
 
 
-def _games(task: str, protocol: Protocol) -> VecEnv:
+def _games(task: str, protocol: Protocol) -> VecISRReward:
     return VecISRReward(TASKS[task](protocol.n_envs))
 
 

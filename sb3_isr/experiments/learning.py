@@ -19,9 +19,9 @@ Curves = dict[str, list[float]]
 WINDOW = 100
 
 
-class CoinGameEpisodes(BaseCallback):
+class GoalEpisodes(BaseCallback):
     """
-    Keeps what each episode of the coin game brought, from what the environments say.
+    Keeps what each episode of a game with goals brought, from what the environments say.
 
     :param progress: Is told how many steps were made, once a rollout.
     :param best: Where to save the learner whenever the return it learns from (U, summed over an episode) is the highest
@@ -76,7 +76,7 @@ class CoinGameEpisodes(BaseCallback):
             self.model.save(self.best)
 
 
-def learn(model: BaseAlgorithm, steps: int, callback: BaseCallback, episodes: CoinGameEpisodes) -> Curves:
+def learn(model: BaseAlgorithm, steps: int, callback: BaseCallback, episodes: GoalEpisodes) -> Curves:
     """
     :param model: The learner.
     :param steps: How many environment steps, at least.

@@ -13,7 +13,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
-from sb3_isr.envs import CoinGameVecEnv
+from sb3_isr.envs import CoinGameVecEnv, ProsocialVecEnv
 from sb3_isr.envs.coin_game_rules import MAPS
 from sb3_isr.extractors import GridCNN, GridOneHot
 from sb3_isr.model import PAPER_ISR
@@ -24,6 +24,7 @@ TASKS: dict[str, Callable[[int], VecEnv]] = {
     "3 walls": partial(CoinGameVecEnv, n_walls=3),
     "5 walls": partial(CoinGameVecEnv, n_walls=5),
     **{name: partial(CoinGameVecEnv, layout=name) for name in MAPS},
+    "prosocial": ProsocialVecEnv,
 }
 
 
@@ -106,13 +107,35 @@ ONE_HOT: dict[str, Any] = {
     "normalize_images": False,
     "net_arch": [64, 64],
 }
+#: The same for the prosocial game: wall, ball, other agent and its direction, what it and oneself carry, goal.
+PROSOCIAL_ONE_HOT: dict[str, Any] = {
+    **ONE_HOT,
+    "features_extractor_kwargs": {"codes": [[2, 6], [2], [1, 2, 3], [6], [1]]},
+}
 
 # Stable-Baselines3's default optimizer, in torch's faster implementation.
 _FUSED_ADAM = {"optimizer_kwargs": {"eps": 1e-5, "fused": True}}
 
-#: By networks: PPO's policy and its arguments, and the ISR's arguments.
-POLICIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "mlp": ("MlpPolicy", {**ONE_HOT, **_FUSED_ADAM}),
-    "cnn": ("CnnPolicy", {"features_extractor_class": PaperFeatures, **_FUSED_ADAM}),
-}
-ISRS: dict[str, dict[str, Any]] = {"mlp": ONE_HOT, "cnn": {**PAPER_ISR, **_FUSED_ADAM}}
+
+def policy(protocol: Protocol, task: str) -> tuple[str, dict[str, Any]]:
+    """
+    :param protocol: Which protocol.
+    :param task: One of ``TASKS``.
+    :return: PPO's policy and its arguments.
+    """
+    if protocol.networks == "cnn":
+        return "CnnPolicy", {"features_extractor_class": PaperFeatures, **_FUSED_ADAM}
+    return "MlpPolicy", {**_one_hot(task), **_FUSED_ADAM}
+
+
+def isr_kwargs(protocol: Protocol, task: str) -> dict[str, Any]:
+    """
+    :param protocol: Which protocol.
+    :param task: One of ``TASKS``.
+    :return: The ISR's arguments.
+    """
+    return {**PAPER_ISR, **_FUSED_ADAM} if protocol.networks == "cnn" else _one_hot(task)
+
+
+def _one_hot(task: str) -> dict[str, Any]:
+    return PROSOCIAL_ONE_HOT if task == "prosocial" else ONE_HOT

@@ -33,6 +33,7 @@ _UNITS = {
     "fig4b": "true reward per episode, 100 deterministic episodes of the last checkpoint",
     "fig5": "true reward per episode, 100 deterministic episodes of the last checkpoint",
     "fig6": "hacking gap, social reward per episode",
+    "fig7": "goals that the caregiver reached per episode, last tenth of each phase",
 }
 
 _INTRODUCTION = """\
@@ -105,6 +106,8 @@ def table(name: str, protocol: Protocol, results: Results) -> str:
 def _section(name: str, protocol: Protocol, results: Results, out: Path) -> list[str]:
     seeds = done_seeds(name, protocol, results)
     wanted = FIGURES[name].seeds[protocol.name]
+    if not wanted:
+        return []
     if not seeds:
         return [f"**Protocol {protocol.name}**: no seed of {wanted} is done yet.\n"]
     picture = out / "images" / f"reproduction_{name}_{protocol.name}.png"
@@ -165,6 +168,9 @@ def _notes(name: str) -> list[str]:
         "fig3b": "The published held-out error was computed by a call that also took an optimizer step on the held-out "
         "labels, so that it is optimistic; here it is without a gradient.",
         "fig4a": "Published here: two seeds of a re-run of the published code, since no values of this figure were.",
+        "fig7": "No values were published, only a curve, which reads about 0.3 to 0.4 goals per episode with social "
+        "reward and with the ISR, falling towards 0 without it. The random learner does anything at random; "
+        "the perfect helper is a script that knows the caregiver's way and clears it.",
         "fig6": "From the tenth of autonomy in which the true social return was highest to the last tenth: a run is "
         "hacked if the internal return rose while the true social return fell by 5% of its peak at least, and its gap "
         "is rise and fall together (0 if it is not hacked). Published was one run, on map x: the internal return rises "

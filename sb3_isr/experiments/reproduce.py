@@ -39,6 +39,8 @@ def reproduce(arguments: argparse.Namespace) -> int:
         return 0
 
     protocol = PROTOCOLS[arguments.protocol]
+    if not any(FIGURES[name].seeds[protocol.name] for name in names):
+        raise ValueError(f"Protocol {protocol.name} does not have {', '.join(names)}; use --protocol fast.")
     open_workers: OpenWorkers = partial(local_processes, arguments.workers)
     if arguments.scheduler:
         open_workers = partial(dask_workers, arguments.scheduler)
@@ -56,11 +58,11 @@ def runs_of(names: Sequence[str], protocol: Protocol, n_seeds: int | None = None
     :param n_seeds: How many seeds; None for as many as the project's own results have.
     :return: Their runs, seed by seed, each once.
     """
-    seeds = {name: n_seeds or FIGURES[name].seeds[protocol.name] for name in names}
+    seeds = {name: n_seeds or n for name in names if (n := FIGURES[name].seeds[protocol.name])}
     ordered = [
         run
-        for seed in range(max(seeds.values()))
-        for name in names
+        for seed in range(max(seeds.values(), default=0))
+        for name in seeds
         if seed < seeds[name]
         for run in FIGURES[name].runs(protocol, seed)
     ]
@@ -77,6 +79,8 @@ def overview(names: Sequence[str], results: Results, work: Path) -> str:
     lines = [f"{'figure':8}{'protocol':10}{'seeds':>8}{'runs':>10}{'steps to make':>16}{'hours of a core':>18}  shows"]
     for name in names:
         for protocol in PROTOCOLS.values():
+            if not FIGURES[name].seeds[protocol.name]:
+                continue
             runs, seeds = runs_of([name], protocol), FIGURES[name].seeds[protocol.name]
             n_done = sum(run in results for run in runs)
             steps = sum(run.steps for run in missing(runs, results, work))

@@ -7,7 +7,7 @@ Equal runs are one run: figures share what they can, and one socialization serve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
@@ -44,6 +44,11 @@ class Socialization:
     def steps(self) -> int:
         """Environment steps."""
         return self.protocol.socialization_steps
+
+    @property
+    def evaluate_on(self) -> tuple[str, ...]:
+        """Tasks on which last and best policy are evaluated at the end."""
+        return () if self.task == "prosocial" else ("1 wall", "3 walls", *NEW_TASKS)
 
     @property
     def requires(self) -> tuple[Run, ...]:
@@ -150,7 +155,39 @@ class Autonomy:
         return _path(self, "autonomy", *parts)
 
 
-Run: TypeAlias = Socialization | Internalization | Autonomy
+@dataclass(frozen=True)
+class Baseline:
+    """
+    What learners of the prosocial game are compared to.
+
+    :param protocol: Whose results it stands among.
+    :param policy: What the learner does.
+    :param seed: Seeds everything.
+    :param n_episodes: How many episodes are played.
+    """
+
+    protocol: Protocol
+    policy: Literal["random learner", "perfect helper"]
+    seed: int
+    n_episodes: int = 200
+
+    @property
+    def steps(self) -> int:
+        """Environment steps."""
+        return 100 * self.n_episodes
+
+    @property
+    def requires(self) -> tuple[Run, ...]:
+        """Runs that must be done before."""
+        return ()
+
+    @property
+    def path(self) -> PurePosixPath:
+        """Names it: the result's path without its ending."""
+        return _path(self, "baseline", f"prosocial {self.policy}")
+
+
+Run: TypeAlias = Socialization | Internalization | Autonomy | Baseline
 
 
 @dataclass(frozen=True)
@@ -158,7 +195,7 @@ class Figure:
     """
     :param title: What the figure shows.
     :param runs: All runs of one seed.
-    :param seeds: How many seeds each protocol's committed results are to have.
+    :param seeds: How many seeds each protocol's committed results are to have; 0 if it does not have the figure.
     """
 
     title: str
@@ -166,13 +203,12 @@ class Figure:
     seeds: dict[str, int]
 
 
-def autonomy_3_walls(protocol: Protocol, seed: int, learning_rate: float, condition: Condition) -> Autonomy:
+def autonomy_in_old_task(socialization: Socialization, condition: Condition) -> Autonomy:
     """
-    :return: Figures 1b and 4a: the task stays the same.
+    :return: Figures 1b, 4a and 7: the task stays the same.
     """
-    socialization = Socialization(protocol, "3 walls", learning_rate, seed)
     isr = internalization(socialization) if condition == "isr" else None
-    return Autonomy(socialization, "3 walls", condition, protocol.autonomy_steps, isr)
+    return Autonomy(socialization, socialization.task, condition, socialization.protocol.autonomy_steps, isr)
 
 
 def internalization(socialization: Socialization, n_labels: int | None = None) -> Internalization:
@@ -211,9 +247,25 @@ def frozen(protocol: Protocol, seed: int) -> Autonomy:
     return Autonomy(socialization, "1 wall", "oracle", protocol.new_task_steps, evaluate_on=NEW_TASKS)
 
 
+def old_task_runs(name: str, protocol: Protocol, seed: int) -> dict[Condition, Autonomy]:
+    """
+    :param name: Figure 1b, 4a or 7.
+    :param protocol: Which protocol.
+    :param seed: Which seed.
+    :return: Its runs by condition.
+    """
+    conditions: tuple[Condition, ...] = ("none", "oracle") if name == "fig1b" else ("isr", "none", "oracle")
+    if name == "fig7":
+        twice = {"socialization_steps": 2 * protocol.socialization_steps, "autonomy_steps": 2 * protocol.autonomy_steps}
+        socialization = Socialization(replace(protocol, **twice), "prosocial", protocol.learning_rate, seed)
+    else:
+        rate = protocol.slow_learning_rate if name == "fig1b" else protocol.learning_rate
+        socialization = Socialization(protocol, "3 walls", rate, seed)
+    return {condition: autonomy_in_old_task(socialization, condition) for condition in conditions}
+
+
 def _fig1b(protocol: Protocol, seed: int) -> list[Run]:
-    rate = protocol.slow_learning_rate
-    return [autonomy_3_walls(protocol, seed, rate, condition) for condition in ("none", "oracle")]
+    return [*old_task_runs("fig1b", protocol, seed).values()]
 
 
 def isr_training(protocol: Protocol, seed: int) -> Internalization:
@@ -235,8 +287,7 @@ def label_curve(protocol: Protocol, seed: int) -> list[Internalization]:
 
 
 def _fig4a(protocol: Protocol, seed: int) -> list[Run]:
-    rate = protocol.learning_rate
-    return [autonomy_3_walls(protocol, seed, rate, condition) for condition in ("isr", "none", "oracle")]
+    return [*old_task_runs("fig4a", protocol, seed).values()]
 
 
 def _fig4b(protocol: Protocol, seed: int) -> list[Run]:
@@ -256,6 +307,17 @@ def hacking_runs(protocol: Protocol, seed: int) -> list[Autonomy]:
     """
     label_counts = (None, FEW_LABELS) if protocol.networks == "mlp" else (None,)
     return [autonomy_on(task, protocol, seed, "isr", n_labels) for n_labels in label_counts for task in MAPS]
+
+
+def baselines(protocol: Protocol, seed: int) -> list[Baseline]:
+    """
+    :return: What figure 7's learners are compared to.
+    """
+    return [Baseline(protocol, "random learner", seed), Baseline(protocol, "perfect helper", seed)]
+
+
+def _fig7(protocol: Protocol, seed: int) -> list[Run]:
+    return [*old_task_runs("fig7", protocol, seed).values(), *baselines(protocol, seed)]
 
 
 def _all_seeds(paper: int) -> dict[str, int]:
@@ -279,6 +341,11 @@ FIGURES: dict[str, Figure] = {
         "Reward hacking: internal return rises while fewer goals are reached",
         lambda *at: [*hacking_runs(*at)],
         _all_seeds(3),
+    ),
+    "fig7": Figure(
+        "The prosocial game: a learner praised only when another reached its goal goes on helping",
+        _fig7,
+        {"fast": 5, "paper": 0},
     ),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -17,14 +17,14 @@ from sb3_isr.experiments.results import Results
 from sb3_isr.experiments.runs import (
     FIGURES,
     Autonomy,
-    Condition,
     Run,
-    autonomy_3_walls,
     autonomy_on,
+    baselines,
     frozen,
     hacking_runs,
     isr_training,
     label_curve,
+    old_task_runs,
 )
 
 #: By condition, one number for each seed.
@@ -158,16 +158,10 @@ def _new_task_run(protocol: Protocol, seed: int, task: str, condition: str) -> A
     return autonomy_on(task, protocol, seed, "isr" if condition == "isr" else "oracle")
 
 
-def _in_distribution(
-    rate: float, conditions: tuple[Condition, ...], protocol: Protocol, seed: int, results: Results
-) -> dict[str, float]:
-    runs = {condition: autonomy_3_walls(protocol, seed, rate, condition) for condition in conditions}
-    departure = next(iter(runs.values())).socialization
+def _old_task(name: str, protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
+    runs = old_task_runs(name, protocol, seed)
+    departure = runs["none"].socialization
     return {"departure": _goals(departure, results)} | {c: _goals(run, results) for c, run in runs.items()}
-
-
-def _fig1b(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
-    return _in_distribution(protocol.slow_learning_rate, ("none", "oracle"), protocol, seed, results)
 
 
 def _fig3a(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
@@ -181,10 +175,6 @@ def _fig3b(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
     done = [results.read(run) for run in label_curve(protocol, seed)]
     own = {f"{result['n_labels']} labels": result["held_out_mse"] for result in done}
     return own | {f"{result['n_labels']} labels{ON_LAST}": result["last_labels_mse"] for result in done}
-
-
-def _fig4a(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
-    return _in_distribution(protocol.learning_rate, ("isr", "none", "oracle"), protocol, seed, results)
 
 
 def _fig4b(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
@@ -203,6 +193,11 @@ def _fig6(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
     return {hacking_name(run): hacking(results.read(run)["curves"]).gap for run in hacking_runs(protocol, seed)}
 
 
+def _fig7(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
+    played = {run.policy: float(results.read(run)["goals"]) for run in baselines(protocol, seed)}
+    return _old_task("fig7", protocol, seed, results) | played
+
+
 def hacking_name(run: Autonomy) -> str:
     """
     :return: What figure 6 calls a run.
@@ -215,11 +210,12 @@ def hacking_name(run: Autonomy) -> str:
 MAIN = "last, deterministic"
 
 _VALUES: dict[str, Callable[[Protocol, int, Results], dict[str, float]]] = {
-    "fig1b": _fig1b,
+    "fig1b": partial(_old_task, "fig1b"),
     "fig3a": _fig3a,
     "fig3b": _fig3b,
-    "fig4a": _fig4a,
+    "fig4a": partial(_old_task, "fig4a"),
     "fig4b": _fig4b,
     "fig5": _fig5,
     "fig6": _fig6,
+    "fig7": _fig7,
 }
