@@ -1,10 +1,12 @@
 """What one run does, and that what it measures is what it says."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium.spaces import MultiDiscrete
 
 from sb3_isr import InternalSocialReward
 from sb3_isr.experiments.execute import execute
@@ -12,9 +14,10 @@ from sb3_isr.experiments.runs import (
     NEW_TASKS,
     Internalization,
     Socialization,
-    autonomy_3_walls,
     autonomy_on,
+    baselines,
     internalization,
+    old_task_runs,
 )
 from tests.experiments.tiny import TINY
 
@@ -89,8 +92,6 @@ def test_few_labels_are_a_random_part_of_those_trained_on(work: Path, socialized
 
 
 def test_the_papers_training_is_one_epoch(work: Path, socialized: dict[str, Any]) -> None:
-    from dataclasses import replace
-
     as_published = replace(TINY, isr_gradient_steps=None)
     run = Internalization(replace(SOCIALIZATION, protocol=as_published), 800, batch_size=10)
     result = execute(run, work)
@@ -116,8 +117,6 @@ def test_what_the_learner_is_paid_in_autonomy(
 def test_an_internal_reward_below_the_threshold_is_none(
     work: Path, socialized: dict[str, Any], internalized: dict[str, Any]
 ) -> None:
-    from dataclasses import replace
-
     deaf = replace(autonomy_on("x", TINY, 3, "isr"), threshold=9.0)
     curves = execute(deaf, work)["curves"]
     assert np.subtract(curves["utility"], curves["environment"]) == pytest.approx(0.0, abs=1e-4)
@@ -128,8 +127,22 @@ def test_one_run_is_one_result(work: Path, socialized: dict[str, Any], internali
     assert without_time(execute(run, work)) == without_time(execute(run, work))
 
 
+def test_the_prosocial_games_isr_hears_both_actions(tmp_path: Path) -> None:
+    isr = old_task_runs("fig7", TINY, 0)["isr"].isr
+    assert isr is not None
+    execute(isr.socialization, tmp_path)
+    execute(isr, tmp_path)
+    learned = InternalSocialReward.load(tmp_path / isr.path / "isr.safetensors", device="cpu")
+    assert learned.action_space == MultiDiscrete([6, 6])
+
+
+def test_the_perfect_helper_helps_and_the_random_learner_hardly_does(tmp_path: Path) -> None:
+    goals = [execute(replace(run, n_episodes=20), tmp_path)["goals"] for run in baselines(TINY, 0)]
+    assert goals[0] < 0.5 < 4 < goals[1]
+
+
 def test_progress_is_told_and_ends_at_the_last_step(tmp_path: Path) -> None:
     told: list[int] = []
-    execute(autonomy_3_walls(TINY, 0, 1e-3, "none").socialization, tmp_path, told.append)
+    execute(Socialization(TINY, "3 walls", 1e-3, 0), tmp_path, told.append)
     assert told == sorted(told)
     assert told[-1] == 800

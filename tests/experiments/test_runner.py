@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -91,8 +92,6 @@ def test_a_run_that_fails_says_so_and_does_not_stop_the_others(tmp_path: Path) -
 
 
 def test_a_result_of_other_settings_is_refused(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     results = Results(tmp_path)
     run = Socialization(TINY, "1 wall", 1e-3, 0)
     results.write(run, {"curves": {}})

@@ -4,7 +4,7 @@ import pytest
 
 from sb3_isr.experiments.protocols import PROTOCOLS, TASKS, Protocol
 from sb3_isr.experiments.reproduce import runs_of
-from sb3_isr.experiments.runs import FIGURES, Autonomy, Internalization, Run, Socialization, with_requirements
+from sb3_isr.experiments.runs import FIGURES, Autonomy, Baseline, Internalization, Run, Socialization, with_requirements
 
 PAPER = PROTOCOLS["paper"]
 
@@ -58,6 +58,14 @@ def test_the_papers_internalization() -> None:
     assert (slow.batch_size, slow.learning_rate, slow.steps) == (10, 3e-5, 120_000)
     label_steps = [run.steps for run in FIGURES["fig3b"].runs(PAPER, 0)]
     assert label_steps == [10_000, 20_000, 30_000, 40_000, 80_000, 120_000]
+
+
+def test_figure_7_has_twice_the_steps_and_what_it_is_compared_to() -> None:
+    runs = FIGURES["fig7"].runs(PROTOCOLS["fast"], 0)
+    in_autonomy = [run for run in runs if isinstance(run, Autonomy)]
+    assert [run.condition for run in in_autonomy] == ["isr", "none", "oracle"]
+    assert {(run.task, run.steps, run.socialization.steps) for run in in_autonomy} == {("prosocial", 240_000, 240_000)}
+    assert [run.policy for run in runs if isinstance(run, Baseline)] == ["random learner", "perfect helper"]
 
 
 def test_figures_share_socializations_and_isrs() -> None:
