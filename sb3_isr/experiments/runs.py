@@ -256,8 +256,12 @@ def old_task_runs(name: str, protocol: Protocol, seed: int) -> dict[Condition, A
     """
     conditions: tuple[Condition, ...] = ("none", "oracle") if name == "fig1b" else ("isr", "none", "oracle")
     if name == "fig7":
-        twice = {"socialization_steps": 2 * protocol.socialization_steps, "autonomy_steps": 2 * protocol.autonomy_steps}
-        socialization = Socialization(replace(protocol, **twice), "prosocial", protocol.learning_rate, seed)
+        longer = replace(
+            protocol,
+            socialization_steps=2 * protocol.socialization_steps,
+            autonomy_steps=2 * protocol.autonomy_steps,
+        )
+        socialization = Socialization(longer, "prosocial", protocol.learning_rate, seed)
     else:
         rate = protocol.slow_learning_rate if name == "fig1b" else protocol.learning_rate
         socialization = Socialization(protocol, "3 walls", rate, seed)
