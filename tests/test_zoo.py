@@ -89,7 +89,7 @@ def test_env_kwargs_of_a_configuration_reach_all_of_sb3_isr_zoo(tmp_path: Path) 
     assert list((run / "videos").glob("*.mp4"))
 
 
-MASKED_ENV = '''
+MASKED_ENV = """
 import gymnasium
 from sb3_isr.envs import CoinGameEnv
 
@@ -104,7 +104,7 @@ class NoLeftTurns(CoinGameEnv):
 
 
 gymnasium.register(id="NoLeftTurns-v0", entry_point="masked_env:NoLeftTurns")
-'''
+"""
 
 
 @pytest.mark.slow

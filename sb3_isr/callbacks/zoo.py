@@ -35,10 +35,10 @@ class ZooISRCallback(ISRCallback):
     The arguments are those of :class:`~sb3_isr.ISRCallback`.
     """
 
-    #: Environment steps of this training and those that it continues, when this one started.
+    # Of the trainings that this one continues: their steps, and the length of the first, of which presence schedules
+    # name fractions. 0 where there is none.
     _steps_before = 0
-    #: The length that the first training had, of which presence schedules name fractions.
-    _planned_steps: int | None = None
+    _steps_planned = 0
     _is_learning = False
 
     def _init_callback(self) -> None:
@@ -52,8 +52,6 @@ class ZooISRCallback(ISRCallback):
         self.model.save = self._save  # type: ignore[method-assign]
 
     def _on_training_start(self) -> None:
-        if self._planned_steps is None:
-            self._planned_steps = self.model._total_timesteps
         super()._on_training_start()
         self._is_learning = True
 
@@ -62,10 +60,10 @@ class ZooISRCallback(ISRCallback):
         self._is_learning = False  # and RL Zoo closes the environments before it saves
 
     def _progress_remaining(self) -> float:
-        assert self._planned_steps is not None
-        remaining = 1.0 - (self._steps_before + self.model.num_timesteps) / max(1, self._planned_steps)
-        # Past the end the schedules go on; but a training's own last rollout overshoots.
-        return remaining if self._steps_before else max(0.0, remaining)
+        if not self._steps_planned:
+            return super()._progress_remaining()
+        # Past the end the schedules go on.
+        return 1.0 - (self._steps_before + self.model.num_timesteps) / self._steps_planned
 
     def _save(
         self,
@@ -83,8 +81,12 @@ class ZooISRCallback(ISRCallback):
         if self._is_learning:
             self._collect_labels()
         self._write_learned(folder)
-        progress = {"steps": self._steps_before + self.model.num_timesteps, "planned_steps": self._planned_steps}
-        (folder / "progress.json").write_text(json.dumps({**progress, "clock": asdict(self._clock)}))
+        progress = {
+            "steps": self._steps_before + self.model.num_timesteps,
+            "steps_planned": self._steps_planned or self.model._total_timesteps,
+            "clock": asdict(self._clock),
+        }
+        (folder / "progress.json").write_text(json.dumps(progress))
 
     def _continue(self, folder: Path) -> None:
         if not folder.is_dir():
@@ -94,7 +96,7 @@ class ZooISRCallback(ISRCallback):
             )
         self._read_learned(folder)
         progress = json.loads((folder / "progress.json").read_text())
-        self._steps_before, self._planned_steps = progress["steps"], progress["planned_steps"]
+        self._steps_before, self._steps_planned = progress["steps"], progress["steps_planned"]
         self._clock = Clock(**progress["clock"])
 
 

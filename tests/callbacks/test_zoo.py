@@ -12,7 +12,7 @@ from stable_baselines3.common.callbacks import CheckpointCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.save_util import load_from_zip_file
 
-from sb3_isr import InternalSocialReward, SocialRewardWrapper, VecISRReward, ZooISRCallback
+from sb3_isr import InternalSocialReward, ISRCallback, SocialRewardWrapper, VecISRReward, ZooISRCallback
 from sb3_isr.callbacks.zoo import isr_folder
 
 STEPS = 64
@@ -132,13 +132,25 @@ def test_continuing_twice_counts_all_that_was(tmp_path: Path, monkeypatch: pytes
     continued(tmp_path / "first.zip", few(), monkeypatch).save(tmp_path / "second")
     continued(tmp_path / "second.zip", few(), monkeypatch).save(tmp_path / "third")
     progress = json.loads((tmp_path / "third.isr" / "progress.json").read_text())
-    assert (progress["steps"], progress["planned_steps"]) == (3 * STEPS, STEPS)
+    assert (progress["steps"], progress["steps_planned"]) == (3 * STEPS, STEPS)
 
 
 def test_an_agent_without_an_isr_cannot_be_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     learner().save(tmp_path / "plain")
     with pytest.raises(FileNotFoundError, match=r"no folder '.*plain\.isr'; put it there"):
         continued(tmp_path / "plain.zip", few(), monkeypatch)
+
+
+def test_learning_in_pieces_is_as_without_rl_zoo() -> None:
+    seen: list[list[float]] = []
+    for kind in (ISRCallback, ZooISRCallback):
+        asked: list[float] = []
+        callback = kind(lambda remaining, asked=asked: asked.append(remaining) or 1.0)
+        model = learner()
+        model.learn(64, callback=callback)
+        model.learn(64, callback=callback, reset_num_timesteps=False)
+        seen.append(asked)
+    assert seen[0] == seen[1]
 
 
 def test_schedules_of_ones_own_are_not_asked_past_the_end() -> None:
