@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from inspect import isclass
-from typing import Any
+from typing import Any, cast
 
 from sb3_isr.caregivers.base import Caregiver, FunctionCaregiver
 from sb3_isr.dotted import named
@@ -30,10 +30,9 @@ def plain_caregiver(caregiver: PlainCaregiver) -> Caregiver:
             f"{{package.Class: {{argument: value}}}}, got {caregiver!r}; see to the indentation."
         )
     ((name, kwargs),) = caregiver.items()
-    kind: Any = named(name)
+    kind = named(name)
     if not isclass(kind):  # a function
         return FunctionCaregiver(kind)
     if "caregiver" in kwargs:
         kwargs = {**kwargs, "caregiver": plain_caregiver(kwargs["caregiver"])}
-    made: Caregiver = kind(**kwargs)
-    return made
+    return cast(Caregiver, kind(**kwargs))

@@ -4,7 +4,9 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import PPO
@@ -18,9 +20,12 @@ from sb3_isr.callbacks.zoo import isr_folder
 STEPS = 64
 
 
+def with_caregiver(env: gym.Env[Any, Any]) -> SocialRewardWrapper:
+    return SocialRewardWrapper(env, "sb3_isr.TaskRewardCaregiver")
+
+
 def cartpole() -> VecISRReward:
-    caregiver = {"caregiver": "sb3_isr.TaskRewardCaregiver"}
-    return VecISRReward(make_vec_env("CartPole-v1", 2, wrapper_class=SocialRewardWrapper, wrapper_kwargs=caregiver))
+    return VecISRReward(make_vec_env("CartPole-v1", 2, wrapper_class=with_caregiver))
 
 
 def learner() -> PPO:
@@ -141,24 +146,29 @@ def test_an_agent_without_an_isr_cannot_be_continued(tmp_path: Path, monkeypatch
         continued(tmp_path / "plain.zip", few(), monkeypatch)
 
 
+class Remembers:
+    """A caregiver who stays, and remembers what its schedule was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    def __call__(self, progress_remaining: float) -> float:
+        self.asked.append(progress_remaining)
+        return 1.0
+
+
 def test_learning_in_pieces_is_as_without_rl_zoo() -> None:
-    seen: list[list[float]] = []
-    for kind in (ISRCallback, ZooISRCallback):
-        asked: list[float] = []
-        callback = kind(lambda remaining, asked=asked: asked.append(remaining) or 1.0)
-        model = learner()
-        model.learn(64, callback=callback)
-        model.learn(64, callback=callback, reset_num_timesteps=False)
-        seen.append(asked)
-    assert seen[0] == seen[1]
+    def asked(kind: type[ISRCallback]) -> list[float]:
+        schedule = Remembers()
+        callback, model = kind(schedule), learner()
+        model.learn(STEPS, callback=callback)
+        model.learn(STEPS, callback=callback, reset_num_timesteps=False)
+        return schedule.asked
+
+    assert asked(ZooISRCallback) == asked(ISRCallback)
 
 
-def test_schedules_of_ones_own_are_not_asked_past_the_end() -> None:
-    asked: list[float] = []
-
-    def schedule(progress_remaining: float) -> float:
-        asked.append(progress_remaining)
-        return progress_remaining
-
-    learner().learn(50, callback=ZooISRCallback(schedule, gradient_steps=5))  # the last rollout ends at 64
-    assert min(asked) == 0.0
+def test_schedules_are_not_asked_past_a_trainings_own_end() -> None:
+    schedule = Remembers()
+    learner().learn(50, callback=ZooISRCallback(schedule))  # the last rollout ends at 64
+    assert min(schedule.asked) == 0.0
