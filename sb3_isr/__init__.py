@@ -1,8 +1,10 @@
 """Value internalization for Stable-Baselines3: keep learning after the one who gave the reward has left."""
 
+from typing import Any
+
 import gymnasium
 
-from sb3_isr.callbacks import ISRCallback
+from sb3_isr.callbacks import ISRCallback, ZooISRCallback
 from sb3_isr.caregivers import (
     Caregiver,
     DelayedCaregiver,
@@ -13,6 +15,7 @@ from sb3_isr.caregivers import (
     TaskRewardCaregiver,
     Transition,
 )
+from sb3_isr.envs.coin_game_rules import MAPS
 from sb3_isr.extractors import AnySpaceExtractor, GridCNN, GridOneHot
 from sb3_isr.labels import LabelBatch, LabelStore
 from sb3_isr.model import PAPER_ISR, InternalSocialReward
@@ -45,11 +48,16 @@ __all__ = [
     "Transition",
     "VecISRReward",
     "Visits",
+    "ZooISRCallback",
     "__version__",
 ]
 
 # The environment's own tests call check_env; a checker on every step would only slow users down.
-gymnasium.register(id="sb3_isr/CoinGame-v0", entry_point="sb3_isr.envs.coin_game:CoinGameEnv", disable_env_checker=True)
+_coin_game: dict[str, Any] = {"entry_point": "sb3_isr.envs.coin_game:CoinGameEnv", "disable_env_checker": True}
+gymnasium.register(id="sb3_isr/CoinGame-v0", **_coin_game)
+for _layout in MAPS:
+    # An id for each map: RL Zoo's evaluation does not see the arguments of environments in its YAML.
+    gymnasium.register(id=f"sb3_isr/CoinGame-{_layout}-v0", kwargs={"layout": _layout}, **_coin_game)
 gymnasium.register(
     id="sb3_isr/Prosocial-v0", entry_point="sb3_isr.envs.prosocial:ProsocialEnv", disable_env_checker=True
 )

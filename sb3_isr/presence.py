@@ -148,11 +148,12 @@ def attendance_probability(presence: PresenceSchedule, progress_remaining: float
     Ask a schedule, and check what it says: schedules may be anyone's functions.
 
     :param presence: The schedule.
-    :param progress_remaining: Training progress that remains; clamped to [0, 1], since the last rollout overshoots.
+    :param progress_remaining: Training progress that remains, from 1 on; below 0 where a training goes on past the end
+        that was planned for it.
     :return: The probability that the caregiver attends an episode that starts now, in [0, 1].
     :raises ValueError: If the schedule returns something else.
     """
-    probability = float(presence(min(1.0, max(0.0, progress_remaining))))
+    probability = float(presence(min(1.0, progress_remaining)))
     if not 0.0 <= probability <= 1.0:
         raise ValueError(
             f"A presence schedule must return a probability in [0, 1], but {presence!r} returned {probability!r} "

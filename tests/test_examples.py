@@ -62,3 +62,16 @@ def test_two_learners_in_one_world_have_an_isr_each() -> None:
     for callback in callbacks:
         assert callback.store.n_added > 0
         assert callback.isr.action_space == spaces.MultiDiscrete([6, 6])
+
+
+@pytest.mark.slow
+def test_the_rl_zoo_runs_are_drawn_and_counted_and_not_repeated(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLE.with_name("rl_zoo.py")), "--out", str(tmp_path), "--tasks", "cartpole"]
+    command += ["--seeds", "1", "--steps-scale", "0.02"]
+    first, again = (subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(2))
+    assert (tmp_path / "learning_curves.png").stat().st_size > 0
+    assert first.count("rl_zoo3.train") == 2
+    row = first.splitlines()[-1]
+    assert again.splitlines() == [*first.splitlines()[-3:-1], row]
+    # CartPole's return is its length: a beginner's episode takes about 20 steps, whoever rewards it.
+    assert all(8 < float(cell) < 100 for cell in row.split("|")[2:5])

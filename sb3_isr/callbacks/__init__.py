@@ -1,5 +1,6 @@
 """Callbacks for Stable-Baselines3."""
 
 from sb3_isr.callbacks.internalize import ISRCallback
+from sb3_isr.callbacks.zoo import ZooISRCallback
 
-__all__ = ["ISRCallback"]
+__all__ = ["ISRCallback", "ZooISRCallback"]

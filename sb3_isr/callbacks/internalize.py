@@ -19,15 +19,18 @@ from stable_baselines3.common.vec_env import VecEnv
 from sb3_isr.callbacks.checkpoint import Algorithm, load_model, newest_checkpoint, restore_generators, save_checkpoint
 from sb3_isr.callbacks.connection import Connection
 from sb3_isr.callbacks.relabel import ReplayRelabeler
+from sb3_isr.dotted import named
 from sb3_isr.labels import LabelStore
 from sb3_isr.model import InternalSocialReward
 from sb3_isr.presence import PresenceSchedule, attendance_probability, presence_schedule
 from sb3_isr.trainer import TrainingMetrics, fit
 from sb3_isr.wrappers.composer import Sums
 
+_CLASSES = ("features_extractor_class", "activation_fn", "optimizer_class")
+
 
 @dataclass
-class _Clock:
+class Clock:
     """Where internalization stands. SB3's own counters start again with each ``learn``."""
 
     probability: float = 1.0
@@ -50,7 +53,8 @@ class ISRCallback(BaseCallback):
         ``visits_0.5_0.1_0.01``; the numbers are fractions of training. Drawn for each environment at each episode's
         start.
     :param isr: An ISR that was trained before, or the path of its file. By default a new one is made.
-    :param isr_kwargs: Arguments of :class:`~sb3_isr.InternalSocialReward` for the new one.
+    :param isr_kwargs: Arguments of :class:`~sb3_isr.InternalSocialReward` for the new one. For YAML, its classes may be
+        given by their dotted names.
     :param coefficient: ``R_i`` is multiplied by it; with 0 the learner in autonomy has ``R_e`` alone.
     :param train_every: Train the ISR also every so many environment steps, if there are new labels.
     :param relabel: Off-policy only: after each training, exchange the internal rewards in the replay buffer for those
@@ -104,10 +108,13 @@ class ISRCallback(BaseCallback):
         self.batch_size = batch_size
         self.seed = seed
         self._given_isr = isr
-        self._isr_kwargs = isr_kwargs or {}
+        self._isr_kwargs = {
+            key: named(value) if key in _CLASSES and isinstance(value, str) else value
+            for key, value in (isr_kwargs or {}).items()
+        }
         self._store_kwargs: dict[str, Any] = {"capacity": capacity, "held_out": held_out}
         self._relabel = relabel
-        self._clock = _Clock(is_trained=isr is not None)
+        self._clock = Clock(is_trained=isr is not None)
         self._has_warned = False
         self._connection: Connection
         self._relabeler: ReplayRelabeler | None = None
@@ -141,10 +148,7 @@ class ISRCallback(BaseCallback):
             )
         model, state = load_model(path, algorithm, env, **kwargs)
         self.init_callback(model)
-        extractor = type(self.isr.features_extractor)
-        self.isr = InternalSocialReward.load(path / "isr.safetensors", extractor, self.isr.device)
-        self.isr.optimizer.load_state_dict(torch.load(path / "isr_optimizer.pt", weights_only=True))
-        self.store.load(path / "labels.npz")
+        self._read_learned(path)
         self._rngs, self._clock, self._generators = state["rngs"], state["clock"], state["generators"]
         if self._relabeler is not None:
             self._relabeler.stored = state["relabeler"]
@@ -200,7 +204,7 @@ class ISRCallback(BaseCallback):
     def _follow_presence(self) -> bool:
         """Train the ISR if the caregiver leaves or it is time, and say whether the wrappers must hear of anything."""
         clock = self._clock
-        before, clock.probability = clock.probability, self._attendance_probability()
+        before, clock.probability = clock.probability, attendance_probability(self.presence, self._progress_remaining())
         leaves = clock.probability < before and (before == 1.0 or clock.probability == 0.0)
         is_due = self.train_every is not None and clock.steps_since_training >= self.train_every
         if leaves or is_due:
@@ -244,10 +248,10 @@ class ISRCallback(BaseCallback):
             )
         return metrics
 
-    def _attendance_probability(self) -> float:
+    def _progress_remaining(self) -> float:
         # SB3 updates its own progress only once a rollout, and would let the caregiver leave late.
-        total = max(1, self.model._total_timesteps)
-        return attendance_probability(self.presence, 1.0 - self.model.num_timesteps / total)
+        # The last rollout overshoots.
+        return max(0.0, 1.0 - self.model.num_timesteps / max(1, self.model._total_timesteps))
 
     def _check_departure(self) -> None:
         if not self._clock.is_trained and self.coefficient and len(self.store) == 0:
@@ -259,11 +263,20 @@ class ISRCallback(BaseCallback):
             )
 
     def _write_checkpoint(self, folder: Path) -> dict[str, Any]:
+        self._write_learned(folder)
+        relabeler = None if self._relabeler is None else self._relabeler.stored
+        return {"rngs": self._connection.rngs(), "clock": self._clock, "relabeler": relabeler}
+
+    def _write_learned(self, folder: Path) -> None:
         self.isr.save(folder / "isr.safetensors")
         torch.save(self.isr.optimizer.state_dict(), folder / "isr_optimizer.pt")
         self.store.save(folder / "labels.npz")
-        relabeler = None if self._relabeler is None else self._relabeler.stored
-        return {"rngs": self._connection.rngs(), "clock": self._clock, "relabeler": relabeler}
+
+    def _read_learned(self, folder: Path) -> None:
+        extractor = type(self.isr.features_extractor)
+        self.isr = InternalSocialReward.load(folder / "isr.safetensors", extractor, self.isr.device)
+        self.isr.optimizer.load_state_dict(torch.load(folder / "isr_optimizer.pt", weights_only=True))
+        self.store.load(folder / "labels.npz")
 
     def _replay_buffer(self) -> ReplayBuffer:
         buffer = self.model.replay_buffer  # type: ignore[attr-defined]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
 
 from sb3_isr.caregivers.base import Caregiver, Transition
+from sb3_isr.caregivers.plain import PlainCaregiver, plain_caregiver
 
 
 class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -20,14 +22,18 @@ class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConst
     ``info["episode"]`` is then corrected by what the caregiver changed.
 
     :param env: Any environment.
-    :param caregiver: Who is asked. It is asked at every step, also in autonomy, where its answers measure what is
-        lost and are used for nothing else. The wrapper keeps a copy, since a caregiver may remember an episode.
+    :param caregiver: Who is asked. For YAML, also its dotted name, alone (``sb3_isr.TaskRewardCaregiver``) or with its
+        arguments (``{sb3_isr.NoisyCaregiver: {caregiver: sb3_isr.PraiseCaregiver, std: 0.1}}``). It is asked at every
+        step, also in autonomy, where its answers measure what is lost and are used for nothing else. The wrapper keeps
+        a copy, since a caregiver may remember an episode.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], caregiver: Caregiver) -> None:
+    def __init__(self, env: gym.Env[Any, Any], caregiver: Caregiver | PlainCaregiver) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, caregiver=caregiver)
         gym.Wrapper.__init__(self, env)
-        self.caregiver = copy.deepcopy(caregiver)
+        self.caregiver: Caregiver = (
+            plain_caregiver(caregiver) if isinstance(caregiver, str | Mapping) else copy.deepcopy(caregiver)
+        )
         self._observation: Any = None
         self._return_change = 0.0
 
