@@ -8,7 +8,7 @@ CONSTRAINTS ?= constraints.txt
 RUN := $(VENV)/bin/python -m
 STAMP := $(VENV)/.sb3-isr-installed
 
-.PHONY: install format lint type test commit-checks demo clean
+.PHONY: install format lint type test commit-checks demo benchmark clean
 
 install: $(STAMP)
 
@@ -40,6 +40,9 @@ commit-checks: format lint type
 
 demo: $(STAMP)
 	$(RUN) sb3_isr.cli demo
+
+benchmark: $(STAMP)
+	$(RUN) benchmarks
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

@@ -14,7 +14,7 @@ from stable_baselines3 import PPO
 
 from benchmarks import published
 from benchmarks.common import Result, now, progress, result
-from sb3_isr import PAPER_ISR, InternalSocialReward, ISRCallback, LabelBatch, LabelStore, VecISRReward
+from sb3_isr import InternalSocialReward, ISRCallback, LabelBatch, LabelStore, VecISRReward
 from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
 from sb3_isr.experiments.demo import NETWORK
 from sb3_isr.trainer import fit
@@ -25,10 +25,10 @@ BATCH_SIZE = 256
 #: Budgets of gradient steps that are tried one after the other.
 BUDGETS = (100, 150, 225, 340, 500, 750, 1100, 1700, 2500, 3800, 5700)
 
-PUBLISHED, DEFAULT, PAPER = "published recipe", "ours, default recipe", "ours, paper's network"
-# The paper's learning rate is for one label at a time.
-NETWORKS: dict[str, dict[str, Any]] = {DEFAULT: NETWORK, PAPER: {**PAPER_ISR, "learning_rate": 1e-3}}
-GOALS = {DEFAULT: 1 / 50}
+PUBLISHED, DEFAULT, FAST = "published recipe", "ours, default learning rate", "ours, learning rate 3e-3"
+# The default, 1e-3, is the more careful choice.
+NETWORKS: dict[str, dict[str, Any]] = {DEFAULT: NETWORK, FAST: {**NETWORK, "learning_rate": 3e-3}}
+GOALS = {DEFAULT: 1 / 50, FAST: 1 / 50}
 
 
 class Training(NamedTuple):
@@ -47,7 +47,8 @@ def run() -> Iterator[Result | str]:
         f"{N_LABELS:,} labels of PPO on batched coin games, the last tenth held out; labels and weights anew in each "
         "round. Published: the paper's network, one epoch, batch size 1, DataLoader, WeightedRandomSampler. Ours: "
         f"LabelStore and fit, {BATCH_SIZE} labels a batch, with the fewest gradient steps ("
-        f"{BUDGETS[0]:,}, and half as many again each time) that lead to no greater an error."
+        f"{BUDGETS[0]:,}, and half as many again each time) that lead to no greater an error; the network is a small "
+        "MLP on one-hot cells."
     )
     trainings: dict[str, list[Training]] = defaultdict(list)
     with progress("training", ROUNDS * (1 + len(NETWORKS))) as bar:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from gymnasium import spaces
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -87,9 +86,9 @@ def test_memory_does_not_grow_over_a_hundred_thousand_steps(
 ) -> None:
     """Nothing may pile up: not labels in the wrapper, not what is logged, not what a step left behind."""
     venv = VecISRReward(CoinGameVecEnv(500))
-    given = {"isr": InternalSocialReward(venv.observation_space, venv.action_space, **SMALL)}
+    isr = InternalSocialReward(venv.observation_space, venv.action_space, **SMALL)
     watch = Watch()
-    callback = ISRCallback(presence, capacity=5_000, gradient_steps=1, **given)
+    callback = ISRCallback(presence, isr=isr, capacity=5_000, gradient_steps=1)
     make(venv).learn(100_000, callback=[callback, watch])
     assert len(watch.held) == 10
     assert max(watch.held[7:]) < max(watch.held[3:6]) + SLACK
@@ -120,7 +119,7 @@ def test_a_label_takes_the_room_of_its_data_and_drawing_takes_no_second_copy() -
     store = LabelStore(spaces.Box(0, 255, (9, 9, 4), np.uint8), spaces.Discrete(3), capacity=100_000, seed=0)
     store.add(batch)
     assert peak_of(lambda: store.sample(256)) < 0.6 * data
-    assert tracemalloc.get_traced_memory()[0] - before < 1.1 * data
+    assert tracemalloc.get_traced_memory()[0] - before < 1.05 * data
 
 
 def test_training_takes_one_forward_and_one_backward_pass_a_gradient_step() -> None:
@@ -128,8 +127,6 @@ def test_training_takes_one_forward_and_one_backward_pass_a_gradient_step() -> N
     ppo(VecISRReward(CoinGameVecEnv(8))).learn(128, callback=callback)
     passes: list[str] = []
     callback.isr.register_forward_hook(lambda *_: passes.append("forward"))
-    weight = next(callback.isr.parameters())
-    weight.register_hook(lambda _: passes.append("backward"))
-    with torch.random.fork_rng(devices=[]):
-        callback.train()
+    callback.isr.net.register_full_backward_hook(lambda *_: passes.append("backward"))
+    callback.train()
     assert passes == ["forward", "backward"] * 7
