@@ -140,24 +140,24 @@ class LabelStore:
 
     def _kinds_of_pairs(self) -> list[_Pairs]:
         """The pairs with a label that is not 0, and the others; a kind that does not occur is left out."""
-        trained_on = np.flatnonzero(~self._is_held_out[: len(self)])
+        small = np.min_scalar_type(self.capacity)  # beside the labels of a small task, int64 would be a burden
+        trained_on = np.flatnonzero(~self._is_held_out[: len(self)]).astype(small)
         if not len(trained_on):
             return []
         hashes = self._hashes(trained_on)
         order = np.argsort(hashes, kind="stable")
-        hashes, by_pair = hashes[order], trained_on[order]
-        starts = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1]))
-        counts = np.diff(starts, append=len(by_pair))
+        hashes.sort()
+        by_pair = trained_on[order]
+        starts = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1])).astype(small)
+        counts = np.diff(starts, append=small.type(len(by_pair)))
         is_rewarded = np.logical_or.reduceat(self._social_rewards[by_pair] != 0, starts)
-        small = np.min_scalar_type(self.capacity)  # beside the labels of a small task, int64 would be a burden
-        by_pair, starts, counts = by_pair.astype(small), starts.astype(small), counts.astype(small)
         kinds = (_Pairs(by_pair, starts[kind], counts[kind]) for kind in (is_rewarded, ~is_rewarded))
         return [kind for kind in kinds if len(kind.starts)]
 
     def _hashes(self, index: Array) -> Array:
         hashes = np.empty(len(index), np.uint64)
-        for start in range(0, len(index), 4096):  # a copy of all labels would double the memory
-            chunk = slice(start, start + 4096)
+        for start in range(0, len(index), 1024):  # a copy of all labels would double the memory
+            chunk = slice(start, start + 1024)
             observations, actions, _ = self._at(index[chunk])
             seen = list(observations.values()) if isinstance(observations, dict) else [observations]
             hashes[chunk] = _hashes([*seen, actions])
