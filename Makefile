@@ -8,7 +8,7 @@ CONSTRAINTS ?= constraints.txt
 RUN := $(VENV)/bin/python -m
 STAMP := $(VENV)/.sb3-isr-installed
 
-.PHONY: install format lint type test commit-checks demo reproduction clean
+.PHONY: install format lint type test commit-checks demo reproduction benchmark clean
 
 install: $(STAMP)
 
@@ -43,6 +43,9 @@ demo: $(STAMP)
 
 reproduction: $(STAMP)
 	$(RUN) sb3_isr.cli reproduce --all --out docs
+
+benchmark: $(STAMP)
+	$(RUN) benchmarks
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

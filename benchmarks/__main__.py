@@ -1,6 +1,7 @@
 """
-Measure what sb3-isr costs, side by side with what a user would pick instead. In minutes: a table, a figure and
-``results.json``. The whole of figure 4a takes longer and has commands of its own, see ``benchmarks.figure4a``.
+Measure what sb3-isr costs, side by side with what a user would pick instead: benchmarks/results.json, from it
+docs/benchmarks.md with its figure, and the README's short table. The whole of figure 4a takes longer and has commands
+of its own, see ``benchmarks.figure4a``.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from tqdm import tqdm
 
 from benchmarks import coin_game, growth, inference, overhead, training
 from benchmarks.common import CLOCKS, Result, facts, use_clock, write_text
-from benchmarks.report import draw, line, table
+from benchmarks.report import draw, line, page, targets, with_targets
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.json"
+README, DOCS = FOLDER.parent / "README.md", FOLDER.parent / "docs"
 Cases = dict[str, Callable[[], Iterator[Result | str]]]
 CASES: Cases = {
     "overhead": overhead.run,
@@ -40,6 +42,7 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=list(CASES), help="one case; what is known of the others is kept")
+    parser.add_argument("--report", action="store_true", help="measure nothing, write the tables and the figure anew")
     parser.add_argument("--most-labels", type=int, choices=[10**6, 10**7], default=10**6, help="for growth")
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu where the machine is busy")
     arguments = parser.parse_args()
@@ -48,20 +51,23 @@ def main() -> int:
     cases: Cases = {**CASES, "growth": partial(growth.run, arguments.most_labels)}
 
     known = {case["case"]: case for case in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
-    for name in [arguments.only] if arguments.only else CASES:
-        known[name] = measure(name, cases[name])
-        write_text(RESULTS, json.dumps(list(known.values()), indent=1) + "\n")
+    for name in [] if arguments.report else [arguments.only] if arguments.only else CASES:
+        for case in measure(name, cases[name]):
+            known[name] = case
+            write_text(RESULTS, json.dumps(list(known.values()), indent=1) + "\n")
     measured = [known[name] for name in CASES if name in known]
-    draw(measured, FOLDER / "results.png")
-    print(f"{table(measured)}\n\nFigure: benchmarks/results.png\nNumbers: benchmarks/results.json")
+    draw(measured, DOCS / "images" / "benchmarks.png")
+    write_text(DOCS / "benchmarks.md", page(measured))
+    write_text(README, with_targets(README.read_text(), targets(measured)))
+    print(f"\n{targets(measured)}\n\nAll of it: docs/benchmarks.md\nNumbers: benchmarks/results.json")
     return int(any(case["failed"] for case in measured))
 
 
-def measure(name: str, run: Callable[[], Iterator[Result | str]]) -> dict[str, Any]:
+def measure(name: str, run: Callable[[], Iterator[Result | str]]) -> Iterator[dict[str, Any]]:
     """
     :param name: The case's name.
     :param run: What measures it.
-    :return: What ``results.json`` holds of it.
+    :return: What ``results.json`` holds of it, after each result: who stops it keeps what was measured.
     """
     print(f"\n{name}", flush=True)
     case: dict[str, Any] = {"case": name, **facts(), "seconds": 0.0, "failed": None, "notes": [], "results": []}
@@ -72,12 +78,13 @@ def measure(name: str, run: Callable[[], Iterator[Result | str]]) -> dict[str, A
                 case["notes"].append(said)
                 continue
             case["results"].append({**asdict(said), "met": said.met})
+            case["seconds"] = round(time.perf_counter() - start, 1)
             tqdm.write(line(case["results"][-1]))
+            yield case
     except Exception as error:  # one case must not cost the others
         traceback.print_exc()
         case["failed"] = f"{type(error).__name__}: {error}"
-    case["seconds"] = round(time.perf_counter() - start, 1)
-    return case
+    yield case
 
 
 if __name__ == "__main__":

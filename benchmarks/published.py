@@ -4,39 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
-from sb3_isr import GridCNN
+from sb3_isr.experiments.protocols import PaperFeatures
 from sb3_isr.model import AGENT
 from sb3_isr.spaces import Array, Observations
-
-
-class PaperFeatures(BaseFeaturesExtractor):
-    """
-    The paper's features for its policy: three convolutions of 2x2 and a linear layer.
-
-    :param observation_space: The coin game's, the channels first or last.
-    """
-
-    def __init__(self, observation_space: gym.spaces.Box) -> None:
-        super().__init__(observation_space, features_dim=128)
-        grid = GridCNN(observation_space, channels=(16, 32, 64))
-        self.layers = nn.Sequential(grid, nn.Linear(grid.features_dim, 128), nn.ReLU())
-
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """
-        :param observations: float ``[n, *shape]``
-        :return: float ``[n, 128]``
-        """
-        features: torch.Tensor = self.layers(observations)
-        return features
-
 
 #: The paper's policy, for PPO's "CnnPolicy".
 POLICY: dict[str, Any] = {"features_extractor_class": PaperFeatures}

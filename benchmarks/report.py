@@ -17,6 +17,85 @@ MARKS = {True: " ✓", False: " ✗", None: ""}
 Row = dict[str, Any]
 
 
+#: Why a goal was missed, by the beginning of a result's name; said where it was.
+CAUSES = {
+    "DQN": "DQN trains so little (one minibatch of 32 every four calls of `step`) that one forward pass of the paper's "
+    "two convolutions, about 0.2 to 0.5 ms at 8 environments, is a large part of a step. A smaller ISR costs less.",
+    "PPO": "One forward pass of the ISR beside a small MLP policy: what the ISR costs is fixed, and the less the "
+    "learner does itself, the larger a part of its time that is.",
+    "SAC": "One forward pass of the ISR beside one gradient step of SAC.",
+    "ours, default learning rate": "The default learning rate is a careful one; see the row with 3e-3.",
+    "label store": "The indices of the distinct pairs, and what the allocator keeps, beside the labels.",
+}
+ENSEMBLE = (
+    "The target for an ensemble of five (at most 1.3 times a single model) has no subject yet: there is no ensemble. "
+    "No machine with a GPU was at hand."
+)
+START, END = "<!-- benchmarks: start -->", "<!-- benchmarks: end -->"
+
+
+def page(cases: Sequence[Case]) -> str:
+    """
+    :param cases: The cases.
+    :return: docs/benchmarks.md: the targets, why some were missed, the figure, and all that was measured.
+    """
+    missed = {_target(result) for case in cases for result in case["results"] if result["met"] is False}
+    causes = [f"- {name}: {cause}" for name, cause in CAUSES.items() if any(m.startswith(name) for m in missed)]
+    machine, versions = cases[0]["machine"], cases[0]["versions"]
+    facts = ", ".join(f"{package} {number}" for package, number in versions.items())
+    blocks = [
+        "# Benchmarks",
+        "Made by `make benchmark`; do not edit. Each ratio is between variants measured in turn in one run. On "
+        f"{machine['cpus']} cores ({machine['system']}, {machine['torch_threads']} torch thread), {facts}.",
+        "## Targets",
+        targets(cases),
+        *(["Why not all are met:", "\n".join(causes)] if causes else []),
+        ENSEMBLE,
+        "![Speeds, times and memory](images/benchmarks.png)",
+        "## All that was measured",
+        table(cases),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def targets(cases: Sequence[Case]) -> str:
+    """
+    :param cases: The cases.
+    :return: Markdown: each target with the least and the greatest median that was measured for it.
+    """
+    by_target: dict[tuple[str, str], list[Row]] = {}
+    for result in (result for case in cases for result in case["results"] if result["goal"] is not None):
+        goal = f"{result['goal_is']} {number(result['goal'])} {result['unit']}"
+        by_target.setdefault((_target(result), goal), []).append(result)
+    rows = [["target", "goal", "measured", "met"]]
+    for (name, goal), results in by_target.items():
+        low, high = (number(f(result["value"] for result in results)) for f in (min, max))
+        rows.append([name, goal, low if low == high else f"{low} to {high}", _share([r["met"] for r in results])])
+    return _markdown(rows)
+
+
+def with_targets(readme: str, text: str) -> str:
+    """
+    :param readme: The README.
+    :param text: The table of targets.
+    :return: The README with that table between its two marks.
+    """
+    before, _, rest = readme.partition(START)
+    return f"{before}{START}\n{text}\n{END}{rest.partition(END)[2]}"
+
+
+def _target(result: Row) -> str:
+    """What is common to the results that a target is about: the algorithm rather than the task, say."""
+    learner, _, variant = result["name"].rpartition(": ")
+    if result["unit"] == "x plain":
+        return f"{learner.partition(',')[0]}, {variant}: speed"
+    return str(result["name"])
+
+
+def _share(met: Sequence[bool]) -> str:
+    return {0: "no", len(met): "yes"}.get(sum(met), f"{sum(met)} of {len(met)}")
+
+
 def table(cases: Sequence[Case]) -> str:
     """
     :param cases: The cases.

@@ -14,9 +14,9 @@ from stable_baselines3 import PPO
 
 from benchmarks import published
 from benchmarks.common import Result, now, progress, result
-from sb3_isr import PAPER_ISR, InternalSocialReward, ISRCallback, LabelBatch, LabelStore, VecISRReward
+from sb3_isr import InternalSocialReward, ISRCallback, LabelBatch, LabelStore, VecISRReward
 from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
-from sb3_isr.experiments.demo import NETWORK
+from sb3_isr.experiments.protocols import ONE_HOT
 from sb3_isr.trainer import fit
 
 N_LABELS = 20_480
@@ -25,10 +25,10 @@ BATCH_SIZE = 256
 #: Budgets of gradient steps that are tried one after the other.
 BUDGETS = (100, 150, 225, 340, 500, 750, 1100, 1700, 2500, 3800, 5700)
 
-PUBLISHED, DEFAULT, PAPER = "published recipe", "ours, default recipe", "ours, paper's network"
-# The paper's learning rate is for one label at a time.
-NETWORKS: dict[str, dict[str, Any]] = {DEFAULT: NETWORK, PAPER: {**PAPER_ISR, "learning_rate": 1e-3}}
-GOALS = {DEFAULT: 1 / 50}
+PUBLISHED, DEFAULT, FAST = "published recipe", "ours, default learning rate", "ours, learning rate 3e-3"
+# The default, 1e-3, is the more careful choice.
+NETWORKS: dict[str, dict[str, Any]] = {DEFAULT: ONE_HOT, FAST: {**ONE_HOT, "learning_rate": 3e-3}}
+GOALS = {DEFAULT: 1 / 50, FAST: 1 / 50}
 
 
 class Training(NamedTuple):
@@ -47,7 +47,8 @@ def run() -> Iterator[Result | str]:
         f"{N_LABELS:,} labels of PPO on batched coin games, the last tenth held out; labels and weights anew in each "
         "round. Published: the paper's network, one epoch, batch size 1, DataLoader, WeightedRandomSampler. Ours: "
         f"LabelStore and fit, {BATCH_SIZE} labels a batch, with the fewest gradient steps ("
-        f"{BUDGETS[0]:,}, and half as many again each time) that lead to no greater an error."
+        f"{BUDGETS[0]:,}, and half as many again each time) that lead to no greater an error; the network is a small "
+        "MLP on one-hot cells."
     )
     trainings: dict[str, list[Training]] = defaultdict(list)
     with progress("training", ROUNDS * (1 + len(NETWORKS))) as bar:
@@ -73,8 +74,8 @@ def run() -> Iterator[Result | str]:
 
 def _labels(seed: int) -> tuple[LabelBatch, LabelBatch]:
     """Labels of a socialization in the order they were given: the first nine tenths, and the last."""
-    caregiver = ISRCallback("always", isr_kwargs=NETWORK)
-    settings: dict[str, Any] = {"n_steps": 64, "batch_size": 256, "learning_rate": 1e-3, "policy_kwargs": NETWORK}
+    caregiver = ISRCallback("always", isr_kwargs=ONE_HOT)
+    settings: dict[str, Any] = {"n_steps": 64, "batch_size": 256, "learning_rate": 1e-3, "policy_kwargs": ONE_HOT}
     learner = PPO("MlpPolicy", VecISRReward(CoinGameVecEnv(32)), seed=seed, device="cpu", **settings)
     learner.learn(N_LABELS, callback=caregiver)
     with tempfile.TemporaryDirectory() as folder:

@@ -140,18 +140,28 @@ class LabelStore:
 
     def _kinds_of_pairs(self) -> list[_Pairs]:
         """The pairs with a label that is not 0, and the others; a kind that does not occur is left out."""
-        trained_on = np.flatnonzero(~self._is_held_out[: len(self)])
+        small = np.min_scalar_type(self.capacity)  # beside the labels of a small task, int64 would be a burden
+        trained_on = np.flatnonzero(~self._is_held_out[: len(self)]).astype(small)
         if not len(trained_on):
             return []
-        batch = self._at(trained_on)
-        seen = list(batch.observations.values()) if isinstance(batch.observations, dict) else [batch.observations]
-        hashes = _hashes([*seen, batch.actions])
-        _, pair_of, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-        is_rewarded = np.bincount(pair_of, weights=batch.social_rewards != 0) > 0
-        by_pair = trained_on[np.argsort(pair_of, kind="stable")]
-        starts = np.cumsum(counts) - counts
+        hashes = self._hashes(trained_on)
+        order = np.argsort(hashes, kind="stable")
+        hashes.sort()
+        by_pair = trained_on[order]
+        starts = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1])).astype(small)
+        counts = np.diff(starts, append=small.type(len(by_pair)))
+        is_rewarded = np.logical_or.reduceat(self._social_rewards[by_pair] != 0, starts)
         kinds = (_Pairs(by_pair, starts[kind], counts[kind]) for kind in (is_rewarded, ~is_rewarded))
         return [kind for kind in kinds if len(kind.starts)]
+
+    def _hashes(self, index: Array) -> Array:
+        hashes = np.empty(len(index), np.uint64)
+        for start in range(0, len(index), 1024):  # a copy of all labels would double the memory
+            chunk = slice(start, start + 1024)
+            observations, actions, _ = self._at(index[chunk])
+            seen = list(observations.values()) if isinstance(observations, dict) else [observations]
+            hashes[chunk] = _hashes([*seen, actions])
+        return hashes
 
     def held_out_batches(self, batch_size: int = 1024) -> Iterator[LabelBatch]:
         """
@@ -222,6 +232,5 @@ def _hashes(parts: Sequence[Array]) -> Array:
         rows = np.ascontiguousarray(part).reshape(len(part), -1).view(np.uint8)
         # Always the same weights, but others for each part: small numbers in two parts must not make up for each other.
         weights = np.random.default_rng(number).integers(2**64, size=rows.shape[1], dtype=np.uint64)
-        for start in range(0, len(rows), 4096):
-            hashes[start : start + 4096] += rows[start : start + 4096].astype(np.uint64) @ weights
+        hashes += rows.astype(np.uint64) @ weights
     return hashes

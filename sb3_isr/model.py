@@ -318,6 +318,10 @@ class InternalSocialReward(nn.Module):
             low, high = (self.tensor(bound).float().flatten() for bound in (space.low, space.high))
             # A component that cannot change is -1, not 0 / 0.
             return 2 * (flat - low) / (high - low).clamp(min=torch.finfo(torch.float32).tiny) - 1
+        if isinstance(space, spaces.Discrete):
+            # As torch's one_hot, which first looks for the least and the greatest number.
+            index = (actions.long() - int(space.start)).view(-1, 1)
+            return torch.zeros(len(index), int(space.n), device=index.device).scatter_(1, index, 1.0)
         # Stable-Baselines3 counts from 0.
         encoded = preprocess_obs(actions.long() - self.tensor(getattr(space, "start", 0)), space)
         assert isinstance(encoded, torch.Tensor)

@@ -109,6 +109,14 @@ def take(batch: Observations, index: Any) -> Observations:
     return {key: value[index] for key, value in batch.items()} if isinstance(batch, dict) else batch[index]
 
 
+def copy(batch: Observations) -> Observations:
+    """
+    :param batch: Array ``[n, ...]`` or a dictionary of such arrays.
+    :return: The same in memory of its own.
+    """
+    return {key: value.copy() for key, value in batch.items()} if isinstance(batch, dict) else batch.copy()
+
+
 def concatenate(batches: Sequence[Observations]) -> Observations:
     """
     :param batches: Arrays ``[n, ...]``, or dictionaries of such arrays; at least one.

@@ -14,6 +14,7 @@ from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_isr.callbacks.checkpoint import Algorithm, load_model, newest_checkpoint, restore_generators, save_checkpoint
@@ -27,6 +28,8 @@ from sb3_isr.trainer import TrainingMetrics, fit
 from sb3_isr.wrappers.composer import Sums
 
 _CLASSES = ("features_extractor_class", "activation_fn", "optimizer_class")
+#: Off-policy, labels wait in the wrapper for at most so many calls of the environments' ``step``.
+MOST_STEPS = 256
 
 
 @dataclass
@@ -156,6 +159,7 @@ class ISRCallback(BaseCallback):
 
     def _init_callback(self) -> None:
         _refuse_what_rewards_do_not_reach(self.model)
+        self._is_off_policy = isinstance(self.model, OffPolicyAlgorithm)
         self._connection = Connection(self.training_env)
         if self._rngs is None:
             self._make_parts()
@@ -199,6 +203,10 @@ class ISRCallback(BaseCallback):
             self._relabeler.note(self._replay_buffer(), self._connection.last_internal_rewards())
         if self._follow_presence():
             self._connection.update(self.isr.predict, self._clock.probability)
+        # SB3's off-policy rollouts are a step or so; it logs at some episode's end, right after this.
+        if self._is_off_policy and (self.n_calls % MOST_STEPS == 0 or self.locals["dones"].any()):
+            self._collect_labels()
+            self._log()
         return True
 
     def _follow_presence(self) -> bool:
@@ -216,8 +224,9 @@ class ISRCallback(BaseCallback):
         return leaves or is_due or clock.probability != before
 
     def _on_rollout_end(self) -> None:
-        self._collect_labels()
-        self._log()
+        if not self._is_off_policy:
+            self._collect_labels()
+            self._log()
 
     def _on_training_end(self) -> None:
         self._collect_labels()

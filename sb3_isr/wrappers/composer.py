@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sb3_isr.labels import LabelBatch
-from sb3_isr.spaces import Array, Observations, concatenate, take
+from sb3_isr.spaces import Array, Observations, concatenate, copy, take
 from sb3_isr.utility import utility
 from sb3_isr.wrappers.hearing import Hearing
 
@@ -54,12 +54,18 @@ class RewardComposer:
         self._probability = 0.0
         self._rngs: list[np.random.Generator] = []
         self._present = np.zeros(n_envs, bool)
+        self._all_present = False
         # Presence is drawn at an episode's first step, so that an end and the reset after it are one start.
         self._starts = np.ones(n_envs, bool)
         self._labels: list[LabelBatch] = []
-        self._sums = np.zeros(len(Sums._fields))
+        # U, R_e, R_s, R_i and P of each environment by itself: it costs less to add five rows than to sum each.
+        self._sums = np.zeros((5, n_envs))
+        self._transitions = 0
+        self._episodes = 0
+        self._social_return = 0.0
         self._social_returns = np.zeros(n_envs)
-        self._last_internal_rewards = np.full(n_envs, np.nan)
+        self._no_internal_rewards = np.full(n_envs, np.nan)
+        self._last_internal_rewards: Array = self._no_internal_rewards
         if internal_reward is not None:
             self.connect(internal_reward, probability=0.0)
             self._is_for_good = True
@@ -123,34 +129,38 @@ class RewardComposer:
         :return: The utilities in a fresh floating array ``[n_envs]``; the rewards themselves if unconnected.
         :raises ValueError: If a label is not a finite number.
         """
+        dones = np.asarray(dones, bool)  # SuperSuit's are uint8
         if self._internal_reward is None:
-            self._starts |= dones.astype(bool)  # SuperSuit's are uint8
+            self._starts |= dones
             return rewards
         actions = self._hearing(actions, infos)
         if self._starts.any():
             self._draw_presence()
-        present = self._present
         said = [info.get("social_reward") for info in infos]
         dtype = np.promote_types(rewards.dtype, np.float32)
-        social_rewards = np.array([0.0 if label is None else label for label in said], dtype=dtype)
+        social_rewards = np.array([0.0 if label is None else label for label in said], dtype)
         if not np.isfinite(social_rewards).all():
             raise ValueError(
                 f'info["social_reward"] must be a finite number, got {said}; leave the key out where there is no label.'
             )
         internal_rewards = np.zeros(self.n_envs)
-        if self._coefficient and not present.all():
-            internal_rewards = self._coefficient * self._internal_reward(observations, actions) * ~present
-        utilities = utility(rewards, social_rewards, internal_rewards, present)
-        self._last_internal_rewards = np.where(present, np.nan, internal_rewards)
+        if self._all_present:
+            utilities = rewards.astype(dtype)  # as the equation says where P = 1
+            self._last_internal_rewards = self._no_internal_rewards
+        else:
+            if self._coefficient:
+                internal_rewards = self._coefficient * self._internal_reward(observations, actions) * ~self._present
+            utilities = utility(rewards, social_rewards, internal_rewards, self._present).astype(dtype)
+            self._last_internal_rewards = np.where(self._present, np.nan, internal_rewards)
 
-        is_label = present & np.array([label is not None for label in said])
-        if is_label.any():
-            index = np.flatnonzero(is_label)
-            self._labels.append(LabelBatch(take(observations, index), actions[index], social_rewards[index]))
-        self._add_up(rewards, social_rewards, internal_rewards, utilities)
+        if self._present.any():
+            self._keep_labels(observations, actions, social_rewards, said)
+        self._transitions += self.n_envs
+        self._sums += (utilities, rewards - social_rewards, social_rewards, internal_rewards, self._present)
+        self._social_returns += social_rewards
         if dones.any():
-            self._end_episodes(np.flatnonzero(dones))
-        return utilities.astype(dtype)
+            self._end_episodes(dones)
+        return utilities
 
     def rngs(self) -> list[np.random.Generator]:
         """
@@ -178,8 +188,10 @@ class RewardComposer:
         """
         :return: What happened since the last call.
         """
-        sums = Sums(*self._sums.tolist())
+        of_steps = self._sums.sum(axis=1).tolist()
+        sums = Sums(*(self._transitions, *of_steps, self._episodes, self._social_return))
         self._sums[:] = 0.0
+        self._transitions, self._episodes, self._social_return = 0, 0, 0.0
         return sums
 
     def __getstate__(self) -> dict[str, Any]:
@@ -190,14 +202,20 @@ class RewardComposer:
         for i in np.flatnonzero(self._starts):
             self._present[i] = self._rngs[i].random() < self._probability
         self._starts[:] = False
+        self._all_present = bool(self._present.all())
 
-    def _add_up(self, rewards: Array, social_rewards: Array, internal_rewards: Array, utilities: Array) -> None:
-        self._social_returns += social_rewards
-        social, internal = social_rewards.sum(), internal_rewards.sum()
-        environment = rewards.sum() - social
-        self._sums[:6] += (self.n_envs, utilities.sum(), environment, social, internal, self._present.sum())
+    def _keep_labels(
+        self, observations: Observations, actions: Array, social_rewards: Array, said: Sequence[float | None]
+    ) -> None:
+        if self._all_present and None not in said:
+            self._labels.append(LabelBatch(copy(observations), actions.copy(), social_rewards))
+            return
+        index = np.flatnonzero(self._present & np.array([label is not None for label in said]))
+        if len(index):
+            self._labels.append(LabelBatch(take(observations, index), actions[index], social_rewards[index]))
 
-    def _end_episodes(self, indices: Array) -> None:
-        self._sums[6:] += (len(indices), self._social_returns[indices].sum())
-        self._social_returns[indices] = 0.0
-        self._starts[indices] = True
+    def _end_episodes(self, dones: Array) -> None:
+        self._episodes += int(dones.sum())
+        self._social_return += float(self._social_returns[dones].sum())
+        self._social_returns[dones] = 0.0
+        self._starts |= dones

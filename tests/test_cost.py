@@ -1,0 +1,132 @@
+"""What the plugin costs, counted in calls and bytes, not in seconds: benchmarks/ has those."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_isr import InternalSocialReward, ISRCallback, LabelBatch, LabelStore, VecISRReward
+from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
+from sb3_isr.wrappers.composer import RewardComposer
+
+SMALL: dict[str, Any] = {"net_arch": (4,)}
+#: Bytes by which memory may differ between one step and another: less than 3 for each transition between them.
+SLACK = 100_000
+
+
+def ppo(env: VecEnv) -> BaseAlgorithm:
+    return PPO("MlpPolicy", env, n_steps=16, n_epochs=1, seed=0, device="cpu", policy_kwargs={"net_arch": [4]})
+
+
+def dqn(env: VecEnv) -> BaseAlgorithm:
+    kwargs: dict[str, Any] = {"learning_starts": 10**9, "buffer_size": 1000, "policy_kwargs": {"net_arch": [4]}}
+    return DQN("MlpPolicy", env, seed=0, device="cpu", **kwargs)
+
+
+def a2c(env: VecEnv) -> BaseAlgorithm:
+    return A2C("MlpPolicy", env, seed=0, device="cpu", policy_kwargs={"net_arch": [4]})
+
+
+class Watch(BaseCallback):
+    """Keeps how many bytes Python and NumPy hold after every 20 calls of the environments' step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[int] = []
+
+    def _on_step(self) -> bool:
+        if self.n_calls % 20 == 0:
+            gc.collect()
+            self.held.append(tracemalloc.get_traced_memory()[0])
+        return True
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+def peak_of(call: Callable[[], Any]) -> int:
+    """Most bytes that a call held at once."""
+    before, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    call()
+    return tracemalloc.get_traced_memory()[1] - before
+
+
+@pytest.mark.parametrize("make", [ppo, dqn])
+@pytest.mark.parametrize(("presence", "per_step"), [("never", 1), ("always", 0)])
+def test_the_isr_is_asked_once_a_step_for_all_environments(
+    make: Callable[[VecEnv], BaseAlgorithm], presence: str, per_step: int
+) -> None:
+    venv = VecISRReward(CoinGameVecEnv(8))
+    isr = InternalSocialReward(venv.observation_space, venv.action_space, **SMALL)
+    batches: list[int] = []
+    isr.register_forward_hook(lambda _, inputs, __: batches.append(len(inputs[1])))
+    make(venv).learn(8 * 64, callback=ISRCallback(presence, isr=isr))
+    assert batches == [8] * 64 * per_step
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize(("make", "presence"), [(a2c, "always"), (dqn, "fade_0_1")])
+def test_memory_does_not_grow_over_a_hundred_thousand_steps(
+    make: Callable[[VecEnv], BaseAlgorithm], presence: str
+) -> None:
+    """Nothing may pile up: not labels in the wrapper, not what is logged, not what a step left behind."""
+    venv = VecISRReward(CoinGameVecEnv(500))
+    isr = InternalSocialReward(venv.observation_space, venv.action_space, **SMALL)
+    watch = Watch()
+    callback = ISRCallback(presence, isr=isr, capacity=5_000, gradient_steps=1)
+    make(venv).learn(100_000, callback=[callback, watch])
+    assert len(watch.held) == 10
+    assert max(watch.held[7:]) < max(watch.held[3:6]) + SLACK
+
+
+OBSERVATIONS = np.zeros((1000, 9, 9, 4), np.uint8)
+ACTIONS = np.zeros(1000, np.int64)
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize(("probability", "copies"), [(1.0, 1.0), (0.0, 0.0)])
+def test_a_step_copies_observations_only_to_keep_them_as_labels(probability: float, copies: float) -> None:
+    composer = RewardComposer(1000)
+    composer.connect(lambda observations, actions: np.zeros(len(actions), np.float32), probability)
+    rewards, dones = np.zeros(1000, np.float32), np.zeros(1000, bool)
+    infos: list[dict[str, Any]] = [{"social_reward": 0.0}] * 1000
+    composer.compose(OBSERVATIONS, ACTIONS, rewards, dones, infos)
+    peak = peak_of(lambda: composer.compose(OBSERVATIONS, ACTIONS, rewards, dones, infos))
+    assert copies * OBSERVATIONS.nbytes <= peak < (copies + 0.5) * OBSERVATIONS.nbytes
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_label_takes_the_room_of_its_data_and_drawing_takes_no_second_copy() -> None:
+    grids = np.random.default_rng(0).integers(3, size=(100_000, 9, 9, 4), dtype=np.uint8)
+    batch = LabelBatch(grids, np.zeros(100_000, np.int64), np.zeros(100_000, np.float32))
+    data = sum(np.asarray(part).nbytes for part in batch)
+    before, _ = tracemalloc.get_traced_memory()
+    store = LabelStore(spaces.Box(0, 255, (9, 9, 4), np.uint8), spaces.Discrete(3), capacity=100_000, seed=0)
+    store.add(batch)
+    assert peak_of(lambda: store.sample(256)) < 0.6 * data
+    assert tracemalloc.get_traced_memory()[0] - before < 1.05 * data
+
+
+def test_training_takes_one_forward_pass_a_gradient_step() -> None:
+    callback = ISRCallback("always", isr_kwargs=SMALL, gradient_steps=7, held_out=0.0)
+    ppo(VecISRReward(CoinGameVecEnv(8))).learn(128, callback=callback)
+    passes: list[str] = []
+    callback.isr.register_forward_hook(lambda *_: passes.append("forward"))
+    callback.isr.optimizer.register_step_post_hook(lambda *_: passes.append("step"))
+    callback.train()
+    assert passes == ["forward", "step"] * 7
