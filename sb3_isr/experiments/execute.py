@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from functools import singledispatch
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -120,14 +119,13 @@ def _be_autonomous(run: Autonomy, work: Path, progress: Progress) -> Result:
         work / run.socialization.path / f"{run.start}.zip", env=_games(run.task, run.protocol), device="cpu"
     )
     model.set_random_seed(run.seed + AUTONOMY_SEED)
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        episodes = GoalEpisodes(progress, best=folder / "best.zip" if run.evaluate_on else None)
-        curves = learn(model, run.steps, _internal_reward(run, work), episodes)
-        if not run.evaluate_on:
-            return {"curves": curves}
-        model.save(folder / "last.zip")
-        return {"curves": curves, "evaluation": _evaluate_checkpoints(folder, run.evaluate_on, run.seed)}
+    folder = work / run.path
+    episodes = GoalEpisodes(progress, best=folder / "best.zip" if run.evaluate_on else None)
+    curves = learn(model, run.steps, _internal_reward(run, work), episodes)
+    model.save(folder / "last.zip")
+    if not run.evaluate_on:
+        return {"curves": curves}
+    return {"curves": curves, "evaluation": _evaluate_checkpoints(folder, run.evaluate_on, run.seed)}
 
 
 @_execute.register

@@ -170,7 +170,8 @@ def _notes(name: str) -> list[str]:
         "fig4a": "Published here: two seeds of a re-run of the published code, since no values of this figure were.",
         "fig7": "No values were published, only a curve, which reads about 0.3 to 0.4 goals per episode with social "
         "reward and with the ISR, falling towards 0 without it. The random learner does anything at random; "
-        "the perfect helper is a script that knows the caregiver's way and clears it.",
+        "the perfect helper is a script that knows the caregiver's way and clears it. A learner that found no goal in "
+        "socialization has nothing to keep, and is counted all the same.",
         "fig6": "From the tenth of autonomy in which the true social return was highest to the last tenth: a run is "
         "hacked if the internal return rose while the true social return fell by 5% of its peak at least, and its gap "
         "is rise and fall together (0 if it is not hacked). Published was one run, on map x: the internal return rises "
