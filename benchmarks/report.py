@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,20 @@ def page(cases: Sequence[Case]) -> str:
         *(["Why not all are met:", "\n".join(causes)] if causes else []),
         ENSEMBLE,
         "![Speeds, times and memory](images/benchmarks.png)",
+        "## The whole of figure 4a, one seed",
+        "`python -m benchmarks.figure4a ours|published --out FILE`, one after the other, on a busy machine:",
+        *(_figure4a(json.loads(path.read_text())) for path in sorted(Path(__file__).parent.glob("figure4a_*.json"))),
         "## All that was measured",
         table(cases),
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def _figure4a(run: Row) -> str:
+    return (
+        f"- {run['way']}: {run['wall_seconds']:.0f} s of wall time and {run['peak_megabytes']} MB at the peak for "
+        f"{run['steps_of_each_phase']:,} steps of each of the four phases (the paper's are 120,000)"
+    )
 
 
 def targets(cases: Sequence[Case]) -> str:
