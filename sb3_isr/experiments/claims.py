@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from sb3_isr.envs.coin_game_rules import MAPS
 from sb3_isr.experiments.runs import FEW_LABELS
 from sb3_isr.experiments.statistics import estimate, welch
@@ -12,6 +14,10 @@ from sb3_isr.experiments.values import ON_LAST, Values
 
 #: Below this p-value a difference counts.
 SIGNIFICANT = 0.05
+
+
+#: A learner of figure 7 that reached fewer goals per episode at departure has nothing that could be kept.
+SOCIALIZED = 0.5
 
 
 class Finding(NamedTuple):
@@ -24,6 +30,9 @@ class Finding(NamedTuple):
     claim: str
     holds: bool | None
     evidence: str
+
+
+Judge = Callable[[Values], Finding]
 
 
 def findings(name: str, values: Values) -> list[Finding]:
@@ -40,34 +49,37 @@ def verdict(found: list[Finding]) -> str:
     :param found: A figure's findings.
     :return: "Reproduced", "partly reproduced", "not reproduced" or "not yet known", and why, as a sentence.
     """
-    known = [finding for finding in found if finding.holds is not None]
-    if not known:
+    held = [finding for finding in found if finding.holds]
+    failed = [finding for finding in found if finding.holds is False]
+    open_ = [finding for finding in found if finding.holds is None]
+    if not held and not failed:
         return "**Not yet known**: too few seeds are done."
-    held = [finding for finding in known if finding.holds]
-    failed = [finding for finding in known if not finding.holds]
-    words = {len(known): "Reproduced", 0: "Not reproduced"}.get(len(held), "Partly reproduced")
-    why = "; ".join(f"{finding.claim} ({finding.evidence})" for finding in held)
-    why_not = "; ".join(f"not: {finding.claim} ({finding.evidence})" for finding in failed)
-    return f"**{words}**: {'; '.join(part for part in (why, why_not) if part)}."
+    word = "Not reproduced" if not held else "Reproduced" if not failed and not open_ else "Partly reproduced"
+    parts = [f"{finding.claim} ({finding.evidence})" for finding in held]
+    parts += [f"not: {finding.claim} ({finding.evidence})" for finding in failed]
+    parts += [f"not shown by so few seeds: {finding.claim} ({finding.evidence})" for finding in open_]
+    return f"**{word}**: {'; '.join(parts)}."
 
 
-def above(higher: str, lower: str, claim: str) -> Callable[[Values], Finding]:
+def above(higher: str, lower: str, claim: str, of_logarithms: bool = False) -> Judge:
     """
-    :return: The claim that one condition's values lie above another's, by interquartile mean and Welch's test.
+    :return: The claim that one condition's values lie above another's, by interquartile mean and Welch's test. It is
+        open where they lie so and the test does not tell them apart. Errors, which span orders of magnitude, are
+        tested by their logarithms.
     """
 
     def judge(values: Values) -> Finding:
         a, b = (list(values[condition].values()) for condition in (higher, lower))
-        p = welch(a, b)
-        evidence = f"{estimate(a)} against {estimate(b)}, Welch p = {p:.1g}"
-        if p != p:
-            return Finding(claim, None, evidence)
-        return Finding(claim, bool(estimate(a).iqm > estimate(b).iqm and p < SIGNIFICANT), evidence)
+        p = welch(np.log(a).tolist(), np.log(b).tolist()) if of_logarithms else welch(a, b)
+        evidence = f"{estimate(a)} against {estimate(b)}, Welch p = {p:.1g}{' of logarithms' if of_logarithms else ''}"
+        points_so = estimate(a).iqm > estimate(b).iqm
+        holds = None if np.isnan(p) or (points_so and p >= SIGNIFICANT) else points_so
+        return Finding(claim, holds, evidence)
 
     return judge
 
 
-def not_below(kept: str, reference: str, claim: str) -> Callable[[Values], Finding]:
+def not_below(kept: str, reference: str, claim: str) -> Judge:
     """
     :return: The claim that one condition's interquartile mean lies within another's interval, or above it.
     """
@@ -80,23 +92,39 @@ def not_below(kept: str, reference: str, claim: str) -> Callable[[Values], Findi
     return judge
 
 
+def of_the_socialized(judge: Judge) -> Judge:
+    """
+    :return: The same claim, of the seeds whose learner had learned something at departure.
+    """
+
+    def of_some(values: Values) -> Finding:
+        departure = values["departure"]
+        seeds = [seed for seed, goals in departure.items() if goals >= SOCIALIZED]
+        finding = judge({name: {s: v for s, v in of_name.items() if s in seeds} for name, of_name in values.items()})
+        return finding._replace(evidence=f"{finding.evidence}, {len(seeds)} of {len(departure)} seeds")
+
+    return of_some
+
+
 def _held_out_error_falls(values: Values) -> Finding:
     fewest, *_, most = (condition for condition in values if not condition.endswith(ON_LAST))
-    return above(fewest, most, f"the held-out error falls from {fewest} to {most}")(values)
+    return above(fewest, most, f"the held-out error falls from {fewest} to {most}", of_logarithms=True)(values)
 
 
 def _error_on_last_labels_falls(values: Values) -> Finding:
     fewest, *_, most = (condition for condition in values if condition.endswith(ON_LAST))
-    return above(fewest, most, "so does the error on the last tenth of the whole socialization's labels")(values)
+    claim = "so does the error on the last tenth of the whole socialization's labels"
+    return above(fewest, most, claim, of_logarithms=True)(values)
 
 
 def _hacked_somewhere(values: Values) -> Finding:
     gaps = {condition: estimate(list(of_seed.values())) for condition, of_seed in values.items()}
     n_runs = sum(len(of_seed) for of_seed in values.values())
     n_hacked = sum(gap > 0 for of_seed in values.values() for gap in of_seed.values())
-    worst = max(gaps, key=lambda condition: gaps[condition].iqm)
+    worst = max(gaps, key=lambda condition: sum(values[condition].values()))
     evidence = f"{n_hacked} of {n_runs} runs; the widest gap, {worst}: {gaps[worst]}"
-    return Finding("internal return rises while the true social return falls", n_hacked > 0, evidence)
+    holds = (any(gap.low > 0 for gap in gaps.values()) or None) if n_hacked else False
+    return Finding("somewhere the internal return rises while the true social return falls", holds, evidence)
 
 
 def _few_labels_are_hacked_more(values: Values) -> Finding:
@@ -110,33 +138,34 @@ def _few_labels_are_hacked_more(values: Values) -> Finding:
     return above(str(FEW_LABELS), "all", claim)(means)
 
 
-_CLAIMS: dict[str, list[Callable[[Values], Finding]]] = {
+_CLAIMS: dict[str, list[Judge]] = {
     "fig1b": [
         above("departure", "none", "without social reward, what was learned is unlearned"),
-        above("oracle", "none", "with it, it is not"),
+        not_below("oracle", "departure", "with it, it is kept"),
     ],
     "fig3a": [
-        above("train, first", "train, last", "the training loss falls"),
-        above("held_out, first", "held_out, last", "the held-out loss falls"),
+        above("train, first", "train, last", "the training loss falls", of_logarithms=True),
+        above("held_out, first", "held_out, last", "the held-out loss falls", of_logarithms=True),
     ],
     "fig3b": [_held_out_error_falls, _error_on_last_labels_falls],
     "fig4a": [
         above("departure", "none", "without the ISR, what was learned is unlearned"),
-        above("isr", "none", "with the ISR it is not"),
+        above("isr", "none", "with the ISR more is left than without"),
         not_below("isr", "oracle", "the ISR keeps what was learned within the oracle's interval"),
-    ],
-    "fig7": [
-        above("departure", "random learner", "praise for another's goals teaches the learner to help"),
-        above("isr", "none", "with the ISR helping goes on, without it it stops"),
-        not_below("isr", "oracle", "within the oracle's interval"),
     ],
     "fig4b": [
         above("isr", "frozen", "the ISR learner does better than the frozen one"),
-        not_below("isr", "oracle", "within the oracle's interval"),
+        not_below("isr", "oracle", "the ISR learner lies within the oracle's interval"),
     ],
     "fig5": [
         *[above(f"{task}: isr", f"{task}: frozen", f"{task}: ISR above frozen") for task in MAPS],
         *[not_below(f"{task}: isr", f"{task}: oracle", f"{task}: ISR within the oracle's interval") for task in MAPS],
     ],
     "fig6": [_hacked_somewhere, _few_labels_are_hacked_more],
+    "fig7": [
+        above("departure", "random learner", "praise for another's goals teaches the learner to help"),
+        of_the_socialized(above("isr", "none", "with the ISR more help is left than without")),
+        of_the_socialized(above("departure", "none", "without it, helping is unlearned")),
+        of_the_socialized(not_below("isr", "oracle", "with the ISR it lies within the oracle's interval")),
+    ],
 }

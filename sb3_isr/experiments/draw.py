@@ -13,14 +13,21 @@ from sb3_isr.envs.coin_game_rules import MAPS
 from sb3_isr.experiments.protocols import Protocol
 from sb3_isr.experiments.results import Results
 from sb3_isr.experiments.runs import (
-    FEW_LABELS,
     Run,
-    autonomy_on,
+    hacking_runs,
     isr_training,
     old_task_runs,
 )
 from sb3_isr.experiments.statistics import interquartile_mean, interval
-from sb3_isr.experiments.values import ON_LAST, Values, done_seeds, figure_values, published_values, returns
+from sb3_isr.experiments.values import (
+    ON_LAST,
+    Values,
+    done_seeds,
+    figure_values,
+    hacking_name,
+    published_values,
+    returns,
+)
 
 STYLES = {
     "departure": ("0.35", "socialization"),
@@ -40,7 +47,7 @@ def draw(name: str, protocol: Protocol, results: Results) -> Figure:
     """
     seeds = done_seeds(name, protocol, results)
     figure = _DRAW[name](protocol, seeds, results)
-    figure.suptitle(f"Figure {name[3:]}, protocol {protocol.name}, {len(seeds)} seeds", fontsize=11)
+    figure.suptitle(f"Figure {name[3:]}, protocol {protocol.name}, seeds {seeds[0]} to {seeds[-1]}", fontsize=11)
     return figure
 
 
@@ -118,22 +125,23 @@ def _fig5(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
 
 
 def _fig6(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
-    label_counts = [None, FEW_LABELS] if protocol.networks == "mlp" else [None]
-    figure = Figure(figsize=(2.6 * len(MAPS), 0.6 + 2.5 * len(label_counts)), layout="constrained")
-    rows = figure.subplots(len(label_counts), len(MAPS), sharex=True, squeeze=False)
-    for panels, n_labels in zip(rows, label_counts, strict=True):
-        for axes, task in zip(panels, MAPS, strict=True):
-            curves = [results.read(autonomy_on(task, protocol, seed, "isr", n_labels))["curves"] for seed in seeds]
-            steps = np.array(curves[0]["steps"]) / 1000
-            internal, social = (np.array(part) for part in zip(*map(returns, curves), strict=True))
-            _line(axes, steps, internal, "tab:purple", "internal return")
-            _line(axes, steps, social, "tab:green", "true social return (0.4 a goal)")
-            axes.set_title(f"{task.replace('_', ' ')}, {n_labels or 'all'} labels", fontsize=10)
-            axes.set_ylim(0, None)
-        panels[0].set_ylabel("per episode (social reward)")
+    runs = [hacking_runs(protocol, seed) for seed in seeds]
+    n_rows = len(runs[0]) // len(MAPS)
+    figure = Figure(figsize=(2.6 * len(MAPS), 0.6 + 2.5 * n_rows), layout="constrained")
+    rows = figure.subplots(n_rows, len(MAPS), sharex=True, squeeze=False)
+    for axes, *of_seeds in zip(rows.flat, *runs, strict=True):
+        curves = [results.read(run)["curves"] for run in of_seeds]
+        steps = np.array(curves[0]["steps"]) / 1000
+        internal, social = (np.array(part) for part in zip(*map(returns, curves), strict=True))
+        _line(axes, steps, internal, "tab:purple", "internal return")
+        _line(axes, steps, social, "tab:green", "true social return (0.4 a goal)")
+        axes.set_title(hacking_name(of_seeds[0]).replace("_", " "), fontsize=10)
+        axes.set_ylim(0, None)
+    for axes in rows[:, 0]:
+        axes.set_ylabel("per episode (social reward)")
     for axes in rows[-1]:
         axes.set_xlabel("thousand steps of autonomy")
-    _legend(figure, rows[0][0])
+    _legend(figure, rows[0, 0])
     return figure
 
 

@@ -94,13 +94,15 @@ def _internalize(run: Internalization, work: Path, progress: Progress) -> Result
         "train": _at(trained_on, rng.permutation(n)[:LOSS_LABELS]),
         "held_out": _at(held_out, rng.permutation(len(held_out.actions))[:LOSS_LABELS]),
     }
-    if protocol.isr_gradient_steps is not None:
-        gradient_steps = protocol.isr_gradient_steps
-        train: Callable[[], object] = lambda: fit(isr, _store(isr, trained_on, run.seed), gradient_steps, seed=run.seed)  # noqa: E731
-    else:
-        batch_size = run.batch_size or 1
-        gradient_steps = -(-n // batch_size)
-        train = lambda: fit_as_published(isr, trained_on, batch_size, run.seed)  # noqa: E731
+    batch_size = run.batch_size or 1
+    gradient_steps = protocol.isr_gradient_steps or -(-n // batch_size)
+
+    def train() -> None:
+        if protocol.isr_gradient_steps is not None:
+            fit(isr, _store(isr, trained_on, run.seed), gradient_steps, seed=run.seed)
+        else:
+            fit_as_published(isr, trained_on, batch_size, run.seed)
+
     losses = _losses_while(train, isr, samples, gradient_steps, progress)
     isr.save(work / run.path / "isr.safetensors")
     return {
@@ -131,7 +133,7 @@ def _be_autonomous(run: Autonomy, work: Path, progress: Progress) -> Result:
 @_execute.register
 def _play(run: Baseline, work: Path, progress: Progress) -> Result:
     policies = {"random learner": random_learner(run.seed), "perfect helper": helper}
-    goals = goals_per_episode(policies[run.policy], run.n_episodes, run.seed + EVALUATION_SEED)
+    goals = goals_per_episode(policies[run.policy], run.n_episodes, run.n_episodes * run.seed + EVALUATION_SEED)
     return {"goals": float(goals.mean())}
 
 
@@ -226,7 +228,7 @@ def _store(isr: InternalSocialReward, labels: LabelBatch, seed: int) -> LabelSto
 
 
 def _losses_while(
-    train: Callable[[], object],
+    train: Callable[[], None],
     isr: InternalSocialReward,
     samples: dict[str, LabelBatch],
     gradient_steps: int,

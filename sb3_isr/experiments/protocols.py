@@ -35,13 +35,13 @@ class Protocol:
 
     :param name: What the command line calls it.
     :param networks: "mlp": cells as one-hot codes, 64-64 networks; "cnn": the paper's convolutions.
-    :param n_envs: Coin games that step together.
+    :param n_envs: Games that step together.
     :param n_steps: Steps of each in a rollout.
     :param batch_size: PPO's.
-    :param learning_rate: PPO's in figures 3 and 4a.
+    :param learning_rate: PPO's in figures 3, 4a and 7.
     :param slow_learning_rate: PPO's in figures 1b, 4b, 5 and 6.
-    :param socialization_steps: Environment steps with the caregiver.
-    :param autonomy_steps: Environment steps after it, where the task stays the same.
+    :param socialization_steps: Environment steps with the caregiver; twice as many in figure 7.
+    :param autonomy_steps: Environment steps after it, where the task stays the same; twice as many in figure 7.
     :param new_task_steps: Environment steps after it, in a new task.
     :param isr_gradient_steps: How long the plugin trains an ISR; None for the paper's way, one epoch in batches of 1.
     :param label_steps: Figure 3b: socialization steps whose labels the ISR is given.

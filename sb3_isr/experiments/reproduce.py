@@ -100,7 +100,7 @@ def _report(names: Sequence[str], protocol: Protocol, results: Results, out: Pat
         if other == protocol or any(done_seeds(name, other, results) for name in names)
     ]
     report = write_report(names, shown, results, out)
-    for name in names:
+    for name in [name for name in names if FIGURES[name].seeds[protocol.name]]:
         values = figure_values(name, protocol, results)
         print(f"\nFigure {name[3:]}, protocol {protocol.name}. {FIGURES[name].title}\n")
         if values:

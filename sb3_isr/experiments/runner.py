@@ -8,13 +8,16 @@ runs start from, and how far each run is).
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +40,7 @@ class Workers(NamedTuple):
 
 OpenWorkers = Callable[[], AbstractContextManager[Workers]]
 
-#: How often the pool of workers may be opened anew without any run having been finished in between.
+#: How often the pool of workers may break with a run in flight before that run is given up.
 MOST_BREAKS = 3
 
 #: Seconds between two looks at what is running.
@@ -66,7 +69,7 @@ def do(run: Run, results: Path, work: Path) -> None:
     result = execute(run, work, lambda steps: write_text(progress_file, str(steps)))
     if run not in Results(results):  # else only its weights were missing
         Results(results).write(run, result)
-    write_text(progress_file, "done")
+    write_text(progress_file, _done_mark(run))
 
 
 def run_all(runs: Iterable[Run], results: Path, work: Path, open_workers: OpenWorkers) -> list[Failure]:
@@ -81,17 +84,16 @@ def run_all(runs: Iterable[Run], results: Path, work: Path, open_workers: OpenWo
     """
     waiting = missing(runs, Results(results), work)
     failures: list[Failure] = []
-    n_breaks = 0
+    n_breaks: Counter[Run] = Counter()
     with _Progress(waiting, work) as progress:
         while waiting:
             with open_workers() as workers:
-                n_waiting = len(waiting)
-                is_broken = _drain(waiting, failures, workers, results, work, progress)
-            n_breaks = 0 if len(waiting) < n_waiting else n_breaks + is_broken
-            if n_breaks > MOST_BREAKS:
-                reason = "its process died each time (killed, or out of memory)"
-                failures += [Failure(run, reason) for run in waiting]
-                break
+                broken = _drain(waiting, failures, workers, results, work, progress)
+            n_breaks.update(broken)
+            for run in broken:
+                if n_breaks[run] > MOST_BREAKS and run in waiting:
+                    waiting.remove(run)
+                    _give_up(run, "its process died each time (killed, or out of memory)", waiting, failures, progress)
     return failures
 
 
@@ -100,9 +102,16 @@ def missing(runs: Iterable[Run], results: Results, work: Path) -> list[Run]:
     :param runs: The runs wanted.
     :param results: What is done.
     :param work: Folder of weights and labels.
-    :return: What is still to do, in order: runs without a result, and those whose weights or labels these start from.
+    :return: What is still to do, in order: runs without a result, what these start from where it has none either, and
+        what they start from where its weights or labels are gone or of other settings.
+    :raises ValueError: If a result that is there is of other settings.
     """
-    wanted = [run for run in dict.fromkeys(runs) if run not in results]
+    wanted = []
+    for run in with_requirements(runs):
+        if run in results:
+            results.read(run)  # before hours are spent on the others
+        else:
+            wanted.append(run)
     return [run for run in with_requirements(wanted) if run in wanted or not _left_its_weights(run, work)]
 
 
@@ -148,10 +157,11 @@ def dask_workers(address: str) -> Iterator[Workers]:
 
 def _drain(
     waiting: list[Run], failures: list[Failure], workers: Workers, results: Path, work: Path, progress: _Progress
-) -> bool:
-    """Do what is waiting, and say whether the executor broke before all was done."""
+) -> list[Run]:
+    """Do what is waiting; returns what was in flight when the executor broke, if it did."""
     running: dict[Future[None], Run] = {}
     is_broken = False
+    broken: list[Run] = []
     while waiting or running:
         ready = [run for run in waiting if run not in running.values() and not _awaits(run, waiting)]
         n_free = 0 if is_broken else max(0, workers.number() - len(running))  # no more, so that they come in order
@@ -170,13 +180,14 @@ def _drain(
             error = future.exception()
             if isinstance(error, BrokenExecutor):
                 is_broken = True
+                broken.append(run)
                 continue
             waiting.remove(run)
             progress.finish(run)
             if error is not None:
                 _give_up(run, f"{type(error).__name__}: {error}", waiting, failures, progress)
         progress.show(running.values(), len(waiting), len(failures))
-    return is_broken
+    return broken
 
 
 def _awaits(run: Run, waiting: Sequence[Run]) -> bool:
@@ -194,9 +205,14 @@ def _give_up(run: Run, reason: str, waiting: list[Run], failures: list[Failure],
 
 def _left_its_weights(run: Run, work: Path) -> bool:
     try:
-        return (work / run.path / "progress").read_text() == "done"
+        return (work / run.path / "progress").read_text() == _done_mark(run)
     except FileNotFoundError:
         return False
+
+
+def _done_mark(run: Run) -> str:
+    """What stands in a work folder that is complete: whose it is, to the last setting."""
+    return json.dumps(asdict(run), sort_keys=True)
 
 
 def _die_with_parent() -> None:

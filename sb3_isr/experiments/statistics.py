@@ -14,7 +14,7 @@ Array = NDArray[np.floating]
 
 class Estimate(NamedTuple):
     """
-    :param iqm: Interquartile mean: the mean without the lowest and the highest quarter.
+    :param iqm: Interquartile mean: the mean without the lowest and the highest quarter of seeds, rounded down.
     :param low: Lower end of its 95% interval, by a percentile bootstrap over seeds; NaN with fewer than 3 of them.
     :param high: Upper end.
     :param n: Number of seeds.

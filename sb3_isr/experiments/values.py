@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sb3_isr.envs.coin_game_rules import MAPS
+from sb3_isr.envs.coin_game_rules import MAPS, PRAISE
 from sb3_isr.experiments.learning import Curves, mean_of_last_tenth
 from sb3_isr.experiments.protocols import Protocol
 from sb3_isr.experiments.results import Results
@@ -25,6 +25,7 @@ from sb3_isr.experiments.runs import (
     isr_training,
     label_curve,
     old_task_runs,
+    with_requirements,
 )
 
 #: By condition, one number for each seed.
@@ -76,7 +77,8 @@ def done_seeds(name: str, protocol: Protocol, results: Results) -> list[int]:
     :return: The seeds of which all runs are done.
     """
     most = 100
-    return [seed for seed in range(most) if all(run in results for run in FIGURES[name].runs(protocol, seed))]
+    runs = {seed: with_requirements(FIGURES[name].runs(protocol, seed)) for seed in range(most)}
+    return [seed for seed, of_seed in runs.items() if all(run in results for run in of_seed)]
 
 
 def figure_values(name: str, protocol: Protocol, results: Results) -> Values:
@@ -139,8 +141,6 @@ def returns(curves: Curves) -> tuple[np.ndarray, np.ndarray]:
     :param curves: Those of autonomy with an ISR.
     :return: Over time, the internal return and the true social return per episode.
     """
-    from sb3_isr.envs.coin_game_rules import PRAISE
-
     return np.subtract(curves["utility"], curves["environment"]), PRAISE * np.array(curves["goals"])
 
 
@@ -160,8 +160,10 @@ def _new_task_run(protocol: Protocol, seed: int, task: str, condition: str) -> A
 
 def _old_task(name: str, protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
     runs = old_task_runs(name, protocol, seed)
-    departure = runs["none"].socialization
-    return {"departure": _goals(departure, results)} | {c: _goals(run, results) for c, run in runs.items()}
+    departure = _goals(runs["none"].socialization, results)
+    goals: dict[str, float] = {condition: _goals(run, results) for condition, run in runs.items()}
+    retention = {f"retention, {c}": at_end / departure for c, at_end in goals.items()} if departure else {}
+    return {"departure": departure, **goals, **retention}
 
 
 def _fig3a(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
@@ -206,7 +208,7 @@ def hacking_name(run: Autonomy) -> str:
     return f"{run.task}: {run.isr.n_labels or 'all'} labels"
 
 
-#: The published evaluation.
+#: The evaluation by which claims are judged.
 MAIN = "last, deterministic"
 
 _VALUES: dict[str, Callable[[Protocol, int, Results], dict[str, float]]] = {

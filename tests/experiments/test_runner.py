@@ -79,6 +79,21 @@ def test_weights_that_are_gone_are_made_again_only_for_runs_that_need_them(tmp_p
     assert changed <= {str(Results(results).path(oracle).relative_to(results))}  # but for its wall time it is the same
 
 
+def test_other_results_over_the_same_work_are_made_whole(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    run_all(fig4a(TINY), tmp_path / "results", work, ONE_PROCESS)
+    assert missing(fig4a(TINY), Results(tmp_path / "anew"), work) == with_requirements(fig4a(TINY))
+
+
+def test_weights_of_other_settings_are_not_taken(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    run_all(fig4a(TINY)[1:2], tmp_path / "results", work, ONE_PROCESS)
+    changed = fig4a(replace(TINY, batch_size=20))[1]
+    results = Results(tmp_path / "anew")
+    results.write(changed.requires[0], {"curves": {}})
+    assert missing([changed], results, work) == [changed.requires[0], changed]
+
+
 def test_a_run_that_fails_says_so_and_does_not_stop_the_others(tmp_path: Path) -> None:
     lost = Socialization(TINY, "no such task", 1e-3, 0)
     after_it = Autonomy(lost, "3 walls", "none", 800)
