@@ -69,10 +69,10 @@ def _fig7(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
     figure = _over_time("fig7", protocol, seeds, results)
     (axes,) = figure.axes
     for policy in ("random learner", "perfect helper"):
-        goals = interquartile_mean(np.array(list(figure_values("fig7", protocol, results)[policy].values())))
-        axes.axhline(float(goals), color="0.5", linestyle="--", linewidth=1)
-        axes.annotate(policy, (0, float(goals)), (2, 3), textcoords="offset points", color="0.5")
-    axes.set(ylabel="goals that the caregiver reached per episode")
+        goals = float(interquartile_mean(np.array(list(figure_values("fig7", protocol, results)[policy].values()))))
+        axes.axhline(goals, color="0.5", linestyle="--", linewidth=1)
+        axes.annotate(policy, (0, goals), (2, 3), textcoords="offset points", color="0.5")
+    axes.set(ylabel="goals that the caregiver reached per episode", ylim=(0, 1.1 * goals))
     return figure
 
 
