@@ -32,6 +32,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from sb3_isr.callbacks.zoo import isr_folder
 from sb3_isr.model import InternalSocialReward
+from sb3_isr.wrappers.hearing import Hearing, declared_by
 
 
 class ZooManager(rl_zoo3.exp_manager.ExperimentManager):
@@ -83,6 +84,7 @@ class RewardsApart(VecEnvWrapper):
     def __init__(self, venv: VecEnv, isr: InternalSocialReward | None) -> None:
         super().__init__(venv)
         self.isr = isr
+        self._hearing = Hearing(venv.action_space, declared_by(venv))
         self._returns = np.zeros((venv.num_envs, 3))
 
     def reset(self) -> VecEnvObs:
@@ -110,7 +112,7 @@ class RewardsApart(VecEnvWrapper):
         self._returns[:, 0] += rewards - social
         self._returns[:, 1] += social
         if self.isr is not None:
-            self._returns[:, 2] += self.isr.predict(self._observations, self._actions)
+            self._returns[:, 2] += self.isr.predict(self._observations, self._hearing(self._actions, infos))
         for i in np.flatnonzero(dones):
             environment, social_return, internal = self._returns[i]
             internal_text = "no ISR" if self.isr is None else f"{internal:.2f}"

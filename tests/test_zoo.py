@@ -9,6 +9,9 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from sb3_isr import InternalSocialReward, VecISRReward
+from sb3_isr.envs import ProsocialVecEnv
+from sb3_isr.zoo import RewardsApart
 from tests.test_zoo_configs import shortened
 from tests.zoo_process import CONFIGS, run_zoo, train
 
@@ -118,6 +121,22 @@ def test_maskable_ppo_takes_no_masked_action(tmp_path: Path) -> None:
     run_zoo("sb3_isr.zoo train", *options, *packages, *quick, cwd=tmp_path)
     show = ("-f", "logs", "--no-render", "-n", "60", "--stochastic")
     assert "internal: " in run_zoo("sb3_isr.zoo enjoy", *options, *packages, *show, cwd=tmp_path)
+
+
+def test_enjoy_tells_rewards_apart_where_the_isr_hears_both_actions(capsys: pytest.CaptureFixture[str]) -> None:
+    games = VecISRReward(ProsocialVecEnv(1, max_steps=5))
+    isr = InternalSocialReward(*games.isr_spaces(), net_arch=[4], device="cpu")
+    venv = RewardsApart(games, isr)
+    observations = venv.reset()
+    internal = 0.0
+    for _ in range(5):
+        forward = np.array([3])
+        venv.step_async(forward)
+        seen = observations
+        observations, _, _, infos = venv.step_wait()
+        assert isinstance(seen, np.ndarray)
+        internal += float(isr.predict(seen, np.array([infos[0]["isr_action"]]))[0])
+    assert f"Environment reward: -0.90, social: 0.00, internal: {internal:.2f}" in capsys.readouterr().out
 
 
 def test_sb3_isr_zoo_says_what_it_can_do(tmp_path: Path) -> None:
