@@ -30,7 +30,7 @@ class Scripted(GoalEpisodes):
 
 def weights(model: BaseAlgorithm) -> np.ndarray:
     assert isinstance(model, PPO)
-    return model.policy.action_net.weight.detach().numpy().copy()
+    return np.array(model.policy.state_dict()["action_net.weight"])
 
 
 def test_the_best_checkpoint_is_the_learner_of_the_rollout_that_was_paid_most(tmp_path: Path) -> None:
