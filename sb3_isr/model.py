@@ -85,7 +85,7 @@ class InternalSocialReward(nn.Module):
         was trained on, and where those had few different values (praise or none, say) the nearest of them.
     :param sparsity: While training, this times the sum of the absolute weights of the MLP's first layer is added to
         the squared error. A caregiver praises for few of the things that can be seen: with few labels this finds which
-        (the lasso, Tibshirani 1996). It is in units of the social reward, squared: 1e-4 suits a praise of 0.4.
+        (the lasso, Tibshirani 1996). It is in units of the social reward, squared: 1e-3 suits a praise of 0.4.
     :param learning_rate: The optimizer's.
     :param optimizer_class: Any of ``torch.optim``.
     :param optimizer_kwargs: Its further keyword arguments.
@@ -213,8 +213,10 @@ class InternalSocialReward(nn.Module):
         said = self.members(observations, actions)
         if self.n_members == 1:
             return said[0]
-        mean = said.mean(dim=0)
-        return mean - self.pessimism * said.std(dim=0, correction=0) if self.pessimism else mean
+        if not self.pessimism:
+            return said.mean(dim=0)
+        std, mean = torch.std_mean(said, dim=0, correction=0)
+        return mean - self.pessimism * std
 
     def penalty(self) -> torch.Tensor:
         """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sb3_isr.experiments.claims import findings, verdict
 from sb3_isr.experiments.draw import draw
-from sb3_isr.experiments.figures import FIGURES, hacking_runs
+from sb3_isr.experiments.figures import FIGURES, hacking_runs, heading, labels_runs
 from sb3_isr.experiments.protocols import Protocol
 from sb3_isr.experiments.results import Results, write_text
 from sb3_isr.experiments.runs import NEW_TASKS
@@ -20,6 +21,7 @@ from sb3_isr.experiments.values import (
     figure_values,
     hacking,
     hacking_name,
+    label_count,
     published,
     published_values,
 )
@@ -35,6 +37,7 @@ _UNITS = {
     "fig5": "true reward per episode, 100 deterministic episodes of the last checkpoint",
     "fig6": "hacking gap, social reward per episode",
     "fig7": "goals that the caregiver reached per episode, last tenth of each phase",
+    "labels": "goals per episode over those of the learner whose caregiver stays, in tenths of 100,000 steps",
 }
 
 _INTRODUCTION = """\
@@ -85,7 +88,7 @@ def write_report(names: Iterable[str], protocols: Sequence[Protocol], results: R
     """
     sections = [_INTRODUCTION.format(source=published()["source"].removesuffix("; one value per seed"))]
     for name in names:
-        sections.append(f"## Figure {name[3:]}: {FIGURES[name].title}\n")
+        sections.append(f"## {heading(name)}: {FIGURES[name].title}\n")
         for protocol in protocols:
             sections += _section(name, protocol, results, out)
         sections += _published_verdict(name) + _notes(name)
@@ -127,8 +130,8 @@ def _section(name: str, protocol: Protocol, results: Results, out: Path) -> list
     values = figure_values(name, protocol, results)
     return [
         f"### Protocol {protocol.name}, {len(seeds)} of {wanted} seeds\n",
-        f"{verdict(findings(name, values))}\n",
-        f"![Figure {name[3:]}, protocol {protocol.name}](images/{picture.name})\n",
+        f"{verdict(findings(name, values), 'reached' if name == 'labels' else 'reproduced')}\n",
+        f"![{heading(name)}, protocol {protocol.name}](images/{picture.name})\n",
         f"{_UNITS[name].capitalize()}:\n",
         table(name, protocol, results) + "\n",
     ]
@@ -146,6 +149,8 @@ def _rows(name: str, protocol: Protocol, results: Results) -> Rows:
         return _evaluation_rows(name, protocol, results)
     if name == "fig6":
         return _hacking_rows(protocol, results)
+    if name == "labels":
+        return _few_labels_rows(protocol, results)
     ours, theirs = figure_values(name, protocol, results), published_values(name)
     rows = [["condition", protocol.name, "published", "every seed"]]
     for condition in dict.fromkeys([*ours, *theirs]):
@@ -179,6 +184,19 @@ def _hacking_rows(protocol: Protocol, results: Results) -> Rows:
         hacked = f"{sum(m.is_hacked for m in measured)} of {len(measured)}"
         rows.append([which, hacked, *[str(estimate(column)) for column in columns]])
     return rows
+
+
+def _few_labels_rows(protocol: Protocol, results: Results) -> Rows:
+    values = figure_values("labels", protocol, results)
+    rows = [["task", "labels", "method", "retention at the end", "lowest retention", "lowest goals over departure's"]]
+    for run in sorted(labels_runs(protocol, 0), key=lambda run: (run.task, run.n_labels or math.inf)):
+        which = f"{run.task}, {label_count(run)}, {run.method.name}"
+        measured = [str(estimate(list(values[f"{which}, {when}"].values()))) for when in _WHEN]
+        rows.append([run.task, str(run.n_labels or "all"), run.method.name, *measured])
+    return rows
+
+
+_WHEN = ("end", "lowest", "lowest of departure")
 
 
 def _notes(name: str) -> list[str]:

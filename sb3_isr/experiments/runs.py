@@ -206,7 +206,7 @@ class Method:
     sparsity: float = 0.0
     half_praised: bool = False
     calls: Literal["random", "unsure"] | None = None
-    n_calls: int = 10
+    n_calls: int = 5
 
 
 @dataclass(frozen=True)
