@@ -130,6 +130,7 @@ class Asker:
         self._n_attended = 0
         self._n_rewarded = 0
         self._n_calls = 0
+        self._n_called = 0
         passed = (np.arange(PARTS) + 0.5) / PARTS
         attendance = np.array([attendance_probability(presence, 1.0 - part) for part in passed])
         self._attended, self._absent = (np.append(0.0, np.cumsum(part)) for part in (attendance, 1.0 - attendance))
@@ -170,16 +171,28 @@ class Asker:
 
         :param progress: Fraction of training that has passed.
         :param isr: The ISR as it is.
-        :return: What it said; None if it was not called.
+        :return: What it said; None if it was not asked.
         """
         n_calls = self._ask.n_calls
-        calls_due = int(_share(self._absent, progress) * n_calls + 1 - CALL_AFTER)
-        if self._missed is None or not self._n_calls < calls_due <= n_calls:
+        calls_due = min(n_calls, int(_share(self._absent, progress) * n_calls + 1 - CALL_AFTER))
+        if calls_due <= self._n_calls:
             return None
-        n_due = self.n_for_calls * calls_due // n_calls - self.n_for_calls * self._n_calls // n_calls
         self._n_calls = calls_due
-        asked = self._ask.choose(self._missed, n_due, isr, self._rng)
-        labels = self._missed.ask(asked) if len(asked) else None
+        return self.call_now(self.n_for_calls * calls_due // n_calls - self._n_called, isr)
+
+    def call_now(self, n: int, isr: InternalSocialReward) -> LabelBatch | None:
+        """
+        Call the caregiver back, within the budget.
+
+        :param n: For how many labels.
+        :param isr: The ISR as it is.
+        :return: What it said; None if it was not asked.
+        """
+        n = min(n, self.n_for_calls - self._n_called)
+        if self._missed is None or n < 1:
+            return None
+        labels = self._missed.ask(self._ask.choose(self._missed, n, isr, self._rng))
+        self._n_called += len(labels.actions)
         self._missed = None
         return labels
 

@@ -255,8 +255,14 @@ class InternalSocialReward(nn.Module):
         :param rewards: Any rewards, float32 ``[...]``.
         :return: The same, limited to the labels if the ISR is.
         """
-        if not self.limit_to_labels:
-            return rewards
+        return self.nearest_labels(rewards) if self.limit_to_labels else rewards
+
+    def nearest_labels(self, rewards: Array) -> Array:
+        """
+        :param rewards: Any rewards, float32 ``[...]``.
+        :return: The nearest that the caregiver would say: of the different labels, if they were few, else of their
+            range. The rewards themselves if it was not trained.
+        """
         if self.label_values is not None:
             values = np.asarray(self.label_values, np.float32)
             halfway = (values[:-1] + values[1:]) / 2

@@ -187,7 +187,7 @@ def test_a_resumed_run_goes_on_asking_where_it_was(tmp_path: Path) -> None:
         )
 
     def labels(store: LabelStore) -> list[Any]:
-        return [[batch.observations.tolist(), batch.social_rewards.tolist()] for batch in _all(store)]
+        return [[np.asarray(batch.observations).tolist(), batch.social_rewards.tolist()] for batch in _all(store)]
 
     whole = internalizing()
     ppo(VecISRReward(scripted_vec_env(SCRIPTS))).learn(320, callback=whole)

@@ -45,7 +45,7 @@ class Signals(BaseCallback):
     """
     Keeps, for each rollout, means over transitions: ``internal`` reward; ``spread``, the standard deviation over
     members of what they say, and ``disagreement``, that of what each would give (limited to the labels if the ISR is);
-    and ``doubt``, how far their mean is from what is given.
+    and ``doubt``, how far what they say is from anything that the caregiver would say.
 
     :param internalizing: Whose ISR.
     """
@@ -69,7 +69,7 @@ class Signals(BaseCallback):
             "internal": given.mean(),
             "spread": said.std(axis=0).mean(),
             "disagreement": isr.limited(said).std(axis=0).mean(),
-            "doubt": np.abs(said.mean(axis=0) - given).mean(),
+            "doubt": np.abs(said - isr.nearest_labels(said)).mean(),
         }
         for name, mean in means.items():
             self.kept[name].append(round(float(mean), 5))

@@ -159,7 +159,7 @@ def retention(run: FewLabels, results: Results) -> np.ndarray:
             np.array(curves["goals"])[steps <= run.steps], np.searchsorted(steps[steps <= run.steps], edges)
         )
         goals.append([tenth.mean() for tenth in tenths])
-    return np.divide(*goals)
+    return np.array(goals[0]) / np.array(goals[1])
 
 
 def label_count(run: FewLabels) -> str:
@@ -226,7 +226,7 @@ def _fig7(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
 
 
 def _labels(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
-    values = {}
+    values: dict[str, float] = {}
     for run in labels_runs(protocol, seed):
         over_time = retention(run, results)
         goals = [float(part.mean()) for part in np.array_split(results.read(run)["curves"]["goals"], 10)]
