@@ -14,6 +14,8 @@ from sb3_isr.labels import Unlabelled
 from sb3_isr.model import InternalSocialReward
 
 Remedy = Literal["warn", "stop", "roll_back", "lower", "ask"]
+#: Of the labels' range: what separated learners that were to collapse from those that were not, see docs/few_labels.md.
+MOST_DOUBT = 0.03
 _REMEDIES = ("warn", "stop", "roll_back", "lower", "ask")
 
 
@@ -38,7 +40,7 @@ class HackingWatch(BaseCallback):
     def __init__(
         self,
         internalizing: ISRCallback,
-        most_doubt: float = 0.1,
+        most_doubt: float = MOST_DOUBT,
         remedy: Remedy = "warn",
         window: int = 2048,
         n_labels: int = 20,

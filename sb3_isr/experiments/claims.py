@@ -86,7 +86,7 @@ def not_below(kept: str, reference: str, claim: str) -> Judge:
     """
 
     def judge(values: Values) -> Finding:
-        a, b = (estimate(list(values[condition].values())) for condition in (kept, reference))
+        a, b = (estimate(list(values.get(condition, {}).values())) for condition in (kept, reference))
         holds = None if b.low != b.low else a.iqm >= b.low
         return Finding(claim, holds, f"{a} against {b}")
 
@@ -99,8 +99,9 @@ def at_least(least: float, condition: str, claim: str) -> Judge:
     """
 
     def judge(values: Values) -> Finding:
-        reached = estimate(list(values[condition].values()))
-        return Finding(f"{claim} at least {least:g}", reached.iqm >= least, str(reached))
+        reached = estimate(list(values.get(condition, {}).values()))
+        holds = reached.iqm >= least if reached.n else None
+        return Finding(f"{claim} at least {least:g}", holds, f"{reached}, n={reached.n}")
 
     return judge
 

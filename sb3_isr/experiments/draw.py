@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from sb3_isr.envs.coin_game_rules import MAPS
 from sb3_isr.experiments.figures import (
-    BASELINE,
     METHODS,
     few_labels,
     hacking_runs,
@@ -154,15 +153,15 @@ def _few_labels(protocol: Protocol, seeds: list[int], results: Results) -> Figur
     values = figure_values("labels", protocol, results)
     figure = Figure(figsize=(11, 8), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
-    all_labels = results.read(few_labels(protocol, seeds[0], "3 walls", BASELINE, None))["n_labels"]
+    all_labels = 9 * protocol.socialization_steps // 10  # where "all" is drawn
     for row, when in zip(panels, ("end", "lowest"), strict=True):
         for axes, task in zip(row, ("3 walls", "x"), strict=True):
             for color, (method, counts) in zip(_COLORS, METHODS.items(), strict=False):
                 ascending = sorted(counts, key=lambda n: n or all_labels)
                 of_method = [few_labels(protocol, seeds[0], task, method, n) for n in ascending]
                 keys = [f"{task}, {label_count(run)}, {method.name}, {when}" for run in of_method]
-                retained = np.array([list(values[key].values()) for key in keys]).T
-                _line(axes, np.array([n or all_labels for n in ascending]), retained, color, method.name, marker="o")
+                done = [(n or all_labels, values[key]) for n, key in zip(ascending, keys, strict=True) if key in values]
+                _dots(axes, done, color, method.name)
             axes.axhline(1.0, color="0.7", linewidth=0.8)
             axes.set_title(f"{'map ' if task == 'x' else ''}{task}: {_TITLES[when]}", fontsize=10)
             axes.set(xscale="log", ylim=(0, None))
@@ -172,6 +171,14 @@ def _few_labels(protocol: Protocol, seeds: list[int], results: Results) -> Figur
         axes.set_xlabel("labels in all, call-backs counted")
     _legend(figure, panels[0, 0])
     return figure
+
+
+def _dots(axes: Axes, by_x: list[tuple[int, dict[int, float]]], color: str, label: str) -> None:
+    """Draw a condition's values over x: seeds as dots, the interquartile means as a line."""
+    for x, of_seeds in by_x:
+        axes.plot([x] * len(of_seeds), list(of_seeds.values()), ".", color=color, alpha=0.4, markersize=4)
+    means = [float(interquartile_mean(np.array(list(of_seeds.values())))) for _, of_seeds in by_x]
+    axes.plot([x for x, _ in by_x], means, "o-", color=color, label=label, markersize=5)
 
 
 _TITLES = {"end": "last tenth of autonomy", "lowest": "worst tenth of autonomy"}

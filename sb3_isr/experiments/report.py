@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sb3_isr.experiments.alarms import Watched, watched
 from sb3_isr.experiments.claims import findings, verdict
 from sb3_isr.experiments.draw import draw
 from sb3_isr.experiments.figures import FIGURES, hacking_runs, heading, labels_runs
@@ -16,6 +17,7 @@ from sb3_isr.experiments.statistics import estimate
 from sb3_isr.experiments.values import (
     EVALUATIONS,
     Hacking,
+    done_on_few_labels,
     done_seeds,
     evaluations,
     figure_values,
@@ -113,8 +115,7 @@ def table(name: str, protocol: Protocol, results: Results) -> str:
     :param results: What is done.
     :return: Its values beside the published ones, as a Markdown table.
     """
-    header, *body = _rows(name, protocol, results)
-    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *body])
+    return _as_table(_rows(name, protocol, results))
 
 
 def _section(name: str, protocol: Protocol, results: Results, out: Path) -> list[str]:
@@ -134,7 +135,27 @@ def _section(name: str, protocol: Protocol, results: Results, out: Path) -> list
         f"![{heading(name)}, protocol {protocol.name}](images/{picture.name})\n",
         f"{_UNITS[name].capitalize()}:\n",
         table(name, protocol, results) + "\n",
+        *([_alarms(protocol, results)] if name == "labels" else []),
     ]
+
+
+def _alarms(protocol: Protocol, results: Results) -> str:
+    by_method: dict[str, list[Watched]] = {}
+    for seed in done_seeds("labels", protocol, results):
+        for run in done_on_few_labels(protocol, seed, results):
+            by_method.setdefault(run.method.name, []).append(watched(results.read(run)))
+    by_method["all of them"] = [seen for of_method in by_method.values() for seen in of_method]
+    rows = [["method", "collapsed", "announced before half was lost", "did not collapse", "alarms all the same"]]
+    for name, seen in by_method.items():
+        collapsed, healthy = ([one for one in seen if one.collapsed is so] for so in (True, False))
+        in_time, false = sum(one.in_time for one in collapsed), sum(one.alarm is not None for one in healthy)
+        rows.append([name, *(str(n) for n in (len(collapsed), in_time, len(healthy), false))])
+    return f"The watch on hacking, had it been there (runs):\n\n{_as_table(rows)}\n"
+
+
+def _as_table(rows: Rows) -> str:
+    header, *body = rows
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *body])
 
 
 def _published_verdict(name: str) -> list[str]:
@@ -188,11 +209,13 @@ def _hacking_rows(protocol: Protocol, results: Results) -> Rows:
 
 def _few_labels_rows(protocol: Protocol, results: Results) -> Rows:
     values = figure_values("labels", protocol, results)
-    rows = [["task", "labels", "method", "retention at the end", "lowest retention", "lowest goals over departure's"]]
+    measures = ["retention at the end", "lowest retention", "lowest goals over departure's"]
+    rows = [["task", "labels", "method", "seeds", *measures]]
     for run in sorted(labels_runs(protocol, 0), key=lambda run: (run.task, run.n_labels or math.inf)):
         which = f"{run.task}, {label_count(run)}, {run.method.name}"
-        measured = [str(estimate(list(values[f"{which}, {when}"].values()))) for when in _WHEN]
-        rows.append([run.task, str(run.n_labels or "all"), run.method.name, *measured])
+        measured = [list(values.get(f"{which}, {when}", {}).values()) for when in _WHEN]
+        row = [run.task, str(run.n_labels or "all"), run.method.name, str(len(measured[0]))]
+        rows.append([*row, *(str(estimate(of_seeds)) for of_seeds in measured)])
     return rows
 
 

@@ -74,11 +74,27 @@ def done_seeds(name: str, protocol: Protocol, results: Results) -> list[int]:
     :param name: A figure.
     :param protocol: Which protocol.
     :param results: What is done.
-    :return: The seeds of which all runs are done.
+    :return: The seeds of which all runs are done, or some, where the figure is shown in parts.
     """
     most = 100
+    if FIGURES[name].in_parts:
+        return [seed for seed in range(most) if done_on_few_labels(protocol, seed, results)]
     runs = {seed: with_requirements(FIGURES[name].runs(protocol, seed)) for seed in range(most)}
     return [seed for seed, of_seed in runs.items() if all(run in results for run in of_seed)]
+
+
+def done_on_few_labels(protocol: Protocol, seed: int, results: Results) -> list[FewLabels]:
+    """
+    :param protocol: Which protocol.
+    :param seed: Which seed.
+    :param results: What is done.
+    :return: The runs on few labels that can be shown.
+    """
+    return [
+        run
+        for run in labels_runs(protocol, seed)
+        if all(needed in results for needed in (run, oracle_of(run), *run.requires))
+    ]
 
 
 def figure_values(name: str, protocol: Protocol, results: Results) -> Values:
@@ -227,7 +243,7 @@ def _fig7(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
 
 def _labels(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
     values: dict[str, float] = {}
-    for run in labels_runs(protocol, seed):
+    for run in done_on_few_labels(protocol, seed, results):
         over_time = retention(run, results)
         goals = [float(part.mean()) for part in np.array_split(results.read(run)["curves"]["goals"], 10)]
         departure = results.read(run.socialization)["evaluation"][run.start][run.task]["sampled"]["goals"]
