@@ -172,7 +172,8 @@ def retention(run: FewLabels, results: Results) -> np.ndarray:
         curves = results.read(which)["curves"]
         steps = np.array(curves["steps"])
         tenths = np.split(
-            np.array(curves["goals"])[steps <= run.steps], np.searchsorted(steps[steps <= run.steps], edges)
+            np.array(curves["goals"])[steps <= run.steps],
+            np.searchsorted(steps[steps <= run.steps], edges, side="right"),
         )
         goals.append([tenth.mean() for tenth in tenths])
     return np.array(goals[0]) / np.array(goals[1])
