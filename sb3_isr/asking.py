@@ -68,8 +68,11 @@ class AskAtRandom:
 @dataclass(frozen=True)
 class AskWhenUnsure(AskAtRandom):
     """
-    As :class:`AskAtRandom`, but the caregiver is called back to those transitions on which the ISR's members disagree
-    most, each asked about once. The ISR must have several: ``isr_kwargs={"n_members": 5}``.
+    As :class:`AskAtRandom`, but the caregiver is called back to what matters: for half of its labels to transitions on
+    which the ISR's members disagree most, and for the other half to those that the learner lives on, drawn in
+    proportion to their ``R_i``. All members may be wrong alike, and a learner that hacks them lives on just that.
+
+    The ISR must have several members: ``isr_kwargs={"n_members": 5}``.
     """
 
     before: float = 0.5
@@ -79,14 +82,24 @@ class AskWhenUnsure(AskAtRandom):
         :param missed: What the caregiver is called back to.
         :param n: How many labels it is asked for.
         :param isr: The ISR as it is.
-        :param rng: Not used.
-        :return: Which to ask about, int ``[n]``; fewer if there are no more different ones.
+        :param rng: Draws.
+        :return: Which to ask about, int ``[n]``, all different; fewer if there are no more different ones.
         """
-        _, different = np.unique(pair_hashes(missed.observations, missed.actions), return_index=True)
-        said = isr.predict_members(take(missed.observations, different), missed.actions[different])
+        _, different, n_alike = np.unique(
+            pair_hashes(missed.observations, missed.actions), return_index=True, return_counts=True
+        )
+        observations, actions = take(missed.observations, different), missed.actions[different]
+        given = isr.predict(observations, actions)
+        income = n_alike * (given - given.min())
+        n_paid = min(n // 2, int((income > 0).sum()))
+        paid = (
+            rng.choice(len(different), n_paid, replace=False, p=income / income.sum()) if n_paid else np.array([], int)
+        )
+        said = isr.predict_members(observations, actions)
         # First where they would give different rewards, and then where they only say different numbers.
         order = np.lexsort((-said.std(axis=0), -isr.limited(said).std(axis=0)))
-        return np.asarray(different[order[:n]])
+        unsure = order[~np.isin(order, paid)][: n - n_paid]
+        return np.asarray(different[np.concatenate([paid, unsure])])
 
 
 Ask = AskAlways | AskAtRandom
