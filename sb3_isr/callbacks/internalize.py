@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -44,6 +43,16 @@ class Clock:
     labels_at_training: int = 0
     is_trained: bool = False
     steps_since_checkpoint: int = 0
+
+
+class Listener(Protocol):
+    """What can be told of the learner's transitions."""
+
+    def attend(self, labels: LabelBatch) -> object:
+        """What the learner did while the caregiver attended, and what that said."""
+
+    def miss(self, missed: Unlabelled) -> object:
+        """What the learner did without the caregiver."""
 
 
 class ISRCallback(BaseCallback):
@@ -126,8 +135,8 @@ class ISRCallback(BaseCallback):
         self._store_kwargs: dict[str, Any] = {"capacity": capacity, "held_out": held_out}
         self._relabel = relabel
         self._clock = Clock(is_trained=isr is not None)
-        #: Are told, once a rollout or so, what the learner did without the caregiver.
-        self.listeners: list[Callable[[Unlabelled], object]] = []
+        #: Are told, once a rollout or so, what the learner did with the caregiver and without.
+        self.listeners: list[Listener] = []
         self._has_heard = False
         self._has_warned = False
         self._connection: Connection
@@ -360,6 +369,8 @@ class ISRCallback(BaseCallback):
     def _collect_labels(self) -> None:
         for labels in self._connection.take_labels():
             self._has_heard = True
+            for listener in self.listeners:
+                listener.attend(labels)
             if self._asker is not None:
                 labels = self._asker.attend(labels, 1.0 - self._progress_remaining())
             self.store.add(labels)
@@ -367,7 +378,7 @@ class ISRCallback(BaseCallback):
             if self._asker is not None:
                 self._asker.miss(missed)
             for listener in self.listeners:
-                listener(missed)
+                listener.miss(missed)
 
     def _log(self) -> None:
         sums = self._connection.take_sums()

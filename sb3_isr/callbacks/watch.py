@@ -1,34 +1,52 @@
-"""A watch on reward hacking, which needs no truth: does the learner go where the ISR does not know what it says?"""
+"""A watch on reward hacking, which needs no truth."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_isr.callbacks.internalize import ISRCallback
-from sb3_isr.labels import Unlabelled
+from sb3_isr.labels import LabelBatch, Unlabelled
 from sb3_isr.model import InternalSocialReward
 
 Remedy = Literal["warn", "stop", "roll_back", "lower", "ask"]
-#: Of the labels' range: what separated learners that were to collapse from those that were not, see docs/few_labels.md.
-MOST_DOUBT = 0.03
 _REMEDIES = ("warn", "stop", "roll_back", "lower", "ask")
+
+#: Of the labels' range: what separates learners that will collapse from those that will not, see docs/few_labels.md.
+MOST_DOUBT = 0.03
+MOST_RISE = 0.03
+
+
+class Alarm(NamedTuple):
+    """
+    :param step: Environment steps made when it was raised.
+    :param doubt: The ISR's at that window, see :func:`doubt`.
+    :param rise: How far the mean internal reward was above the most that the caregiver ever gave; NaN if it never
+        attended. Both are relative to the labels' range.
+    """
+
+    step: int
+    doubt: float
+    rise: float
 
 
 class HackingWatch(BaseCallback):
     """
-    Raises an alarm when the learner, whose caregiver is gone, does what its ISR is in doubt of.
+    Raises an alarm when the learner, whose caregiver is gone, does what its ISR is in doubt of, or is paid too well.
 
-    A learner that hacks its ISR is drawn to what no label has taught: there the members of the ISR say what the
-    caregiver never would, and each says something else. That is seen before the true social return falls. At each
-    window, ``isr/doubt`` is logged, and at an alarm the remedy is taken; in any case ``alarms`` holds it.
+    A learner that hacks its ISR is drawn to what no label has taught. There the members of the ISR say what the
+    caregiver never would, and each says something else: that is seen before the true social return falls. Or else they
+    are all wrong alike; then the learner soon gets more, in the mean over a window, than the caregiver ever gave. For
+    each window ``isr/doubt`` and ``isr/rise`` are logged, and at an alarm the remedy is taken.
 
     :param internalizing: Whose ISR is watched. Give both to ``learn``, this one second.
     :param most_doubt: An alarm is raised where :func:`doubt` is greater than this.
+    :param most_rise: And where the mean internal reward is higher than the caregiver's highest by more than this, a
+        fraction of the labels' range.
     :param remedy: "warn"; "stop" the training; "roll_back" the learner to what it was at the last window without an
         alarm (as often as there is one); "lower" the weight of ``R_i`` to half of what it was; "ask" the caregiver, who
         needs a budget: ``ISRCallback(ask="ask_when_unsure_500")``.
@@ -41,6 +59,7 @@ class HackingWatch(BaseCallback):
         self,
         internalizing: ISRCallback,
         most_doubt: float = MOST_DOUBT,
+        most_rise: float = MOST_RISE,
         remedy: Remedy = "warn",
         window: int = 2048,
         n_labels: int = 20,
@@ -48,38 +67,59 @@ class HackingWatch(BaseCallback):
         super().__init__()
         if remedy not in _REMEDIES:
             raise ValueError(f"remedy must be one of {', '.join(_REMEDIES)}, got {remedy!r}.")
-        if not (most_doubt > 0 and window >= 1 and n_labels >= 1):
+        if not (most_doubt > 0 and most_rise > 0 and window >= 1 and n_labels >= 1):
             raise ValueError(
-                "most_doubt, window and n_labels must be positive, "
-                f"got most_doubt={most_doubt!r}, window={window!r}, n_labels={n_labels!r}."
+                "most_doubt, most_rise, window and n_labels must be positive, "
+                f"got most_doubt={most_doubt!r}, most_rise={most_rise!r}, window={window!r}, n_labels={n_labels!r}."
             )
         self.internalizing = internalizing
         self.most_doubt = most_doubt
+        self.most_rise = most_rise
         self.remedy = remedy
         self.window = window
         self.n_labels = n_labels
-        #: Environment steps at which an alarm was raised.
-        self.alarms: list[int] = []
+        #: All alarms so far.
+        self.alarms: list[Alarm] = []
+        self._most_given = float("nan")
+        self._given: list[np.ndarray] = []
         self._missed: Unlabelled | None = None
         self._healthy: dict[str, Any] | None = None
         self._must_roll_back = False
         self._must_stop = False
-        internalizing.listeners.append(self._look)
+        internalizing.listeners.append(self)
 
-    def _look(self, missed: Unlabelled) -> None:
+    def attend(self, labels: LabelBatch) -> None:
+        """
+        :param labels: What the caregiver said of what it attended.
+        """
+        self._given.append(labels.social_rewards)
+        if sum(map(len, self._given)) >= self.window:
+            self._most_given = float(np.fmax(self._most_given, np.concatenate(self._given).mean()))
+            self._given = []
+
+    def miss(self, missed: Unlabelled) -> None:
+        """
+        :param missed: What the learner did without the caregiver.
+        """
         self._missed = missed if self._missed is None else self._missed.followed_by(missed, self.window)
         if len(self._missed) < self.window:
             return
-        level = doubt(self.internalizing.isr, self._missed)
-        self._missed = None
-        self.logger.record("isr/doubt", level)
-        if level > self.most_doubt:
-            self.alarms.append(self.model.num_timesteps)
-            self._remedy(level)
+        window, self._missed = self._missed, None
+        isr = self.internalizing.isr
+        low, high = isr.label_range or (0.0, 0.0)
+        if low == high:
+            return
+        income = float(isr.predict(window.observations, window.actions).mean())
+        seen = Alarm(self.model.num_timesteps, doubt(isr, window), (income - self._most_given) / (high - low))
+        self.logger.record("isr/doubt", seen.doubt)
+        self.logger.record("isr/rise", seen.rise)
+        if seen.doubt > self.most_doubt or seen.rise > self.most_rise:
+            self.alarms.append(seen)
+            self._remedy(seen)
         elif self.remedy == "roll_back":
             self._healthy = copy.deepcopy(self.model.get_parameters())
 
-    def _remedy(self, level: float) -> None:
+    def _remedy(self, alarm: Alarm) -> None:
         if self.remedy == "stop":
             self._must_stop = True
         elif self.remedy == "roll_back":
@@ -90,9 +130,10 @@ class HackingWatch(BaseCallback):
             self.internalizing.call_back(self.n_labels)
         elif len(self.alarms) == 1:
             warnings.warn(
-                f"The learner may be hacking its ISR: from step {self.model.num_timesteps} it does what the ISR is in "
-                f"doubt of ({level:.2g} of the labels' range, at most {self.most_doubt:g} was allowed). Call the "
-                "caregiver back, or stop.",
+                f"The learner may be hacking its ISR. At step {alarm.step} the ISR's doubt of what it does is "
+                f"{alarm.doubt:.2g} of the labels' range (most_doubt={self.most_doubt:g}), and the mean internal "
+                f"reward is {alarm.rise:.2g} of it above the most that the caregiver gave (most_rise={self.most_rise:g})."
+                " Call the caregiver back, or stop.",
                 stacklevel=2,
             )
 
@@ -109,14 +150,13 @@ class HackingWatch(BaseCallback):
 
 def doubt(isr: InternalSocialReward, missed: Unlabelled) -> float:
     """
-    :param isr: The ISR.
+    :param isr: The ISR, trained on labels of some range.
     :param missed: What the learner did without the caregiver.
     :return: How far what a member says is from the nearest thing that the caregiver would say, and from what the other
-        members say (their standard deviation): means over members and transitions, added, relative to the range of
-        the labels. 0 where the labels have no range.
+        members say (their standard deviation): means over members and transitions, added, relative to the labels'
+        range.
     """
-    low, high = isr.label_range or (0.0, 0.0)
-    if low == high:
-        return 0.0
+    assert isr.label_range is not None
     said = isr.predict_members(missed.observations, missed.actions)
-    return float(np.abs(said - isr.nearest_labels(said)).mean() + said.std(axis=0).mean()) / (high - low)
+    distance = np.abs(said - isr.nearest_labels(said)).mean() + said.std(axis=0).mean()
+    return float(distance) / (isr.label_range[1] - isr.label_range[0])

@@ -6,8 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sb3_isr.callbacks.watch import MOST_DOUBT
+from sb3_isr.callbacks.watch import MOST_DOUBT, MOST_RISE
 from sb3_isr.envs.coin_game_rules import PRAISE
+
+#: Steps in an episode of the coin game.
+EPISODE = 20
 
 #: A learner has collapsed if it fell, from its best tenth of autonomy, by more than this share of it.
 COLLAPSE = 0.25
@@ -30,14 +33,17 @@ class Watched(NamedTuple):
         return self.alarm is not None and self.half_lost is not None and self.alarm < self.half_lost
 
 
-def watched(result: dict[str, Any]) -> Watched:
+def watched(result: dict[str, Any], socialization: dict[str, Any]) -> Watched:
     """
     :param result: Of a run on few labels.
+    :param socialization: That of the socialization that it started from.
     :return: What the watch would have said, and what was true.
     """
     signals = result["signals"]
     level = (np.array(signals["doubt"]) + signals["spread"]) / PRAISE
-    above = np.flatnonzero(level > MOST_DOUBT)
+    most_given = max(socialization["curves"]["goals"]) * PRAISE / EPISODE
+    rise = (np.array(signals["internal"]) - most_given) / PRAISE
+    above = np.flatnonzero((level > MOST_DOUBT) | (rise > MOST_RISE))
     alarm = int(above[0]) if len(above) else None
 
     tenths = np.array([part.mean() for part in np.array_split(result["curves"]["goals"], 10)])

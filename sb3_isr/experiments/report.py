@@ -143,7 +143,9 @@ def _alarms(protocol: Protocol, results: Results) -> str:
     by_method: dict[str, list[Watched]] = {}
     for seed in done_seeds("labels", protocol, results):
         for run in done_on_few_labels(protocol, seed, results):
-            by_method.setdefault(run.method.name, []).append(watched(results.read(run)))
+            by_method.setdefault(run.method.name, []).append(
+                watched(results.read(run), results.read(run.socialization))
+            )
     by_method["all of them"] = [seen for of_method in by_method.values() for seen in of_method]
     rows = [["method", "collapsed", "announced before half was lost", "did not collapse", "alarms all the same"]]
     for name, seen in by_method.items():

@@ -88,9 +88,9 @@ def test_doubt_is_relative_to_the_range_of_labels() -> None:
 
 @pytest.mark.parametrize("make", [ppo, dqn])
 def test_an_alarm_is_raised_once_the_learner_does_what_the_isr_doubts(make: Callable[[], BaseAlgorithm]) -> None:
-    with pytest.warns(UserWarning, match="may be hacking its ISR: from step 96") as warned:
+    with pytest.warns(UserWarning, match="may be hacking its ISR. At step 96") as warned:
         watch = watched(make(), Planted(lambda look: SURE if look < 3 else UNSURE), 160)
-    assert watch.alarms == [96, 128, 160]
+    assert [alarm.step for alarm in watch.alarms] == [96, 128, 160]
     assert len([w for w in warned if "hacking" in str(w.message)]) == 1
 
 
@@ -104,6 +104,20 @@ def test_no_alarm_while_the_caregiver_is_there_or_the_isr_is_sure() -> None:
     assert watch.alarms == []
 
 
+def test_an_alarm_is_raised_once_the_learner_is_paid_better_than_the_caregiver_ever_did() -> None:
+    """All members are wrong alike. The caregiver gave 1 in 4 steps; they give 0.5 in each, of a range of 1."""
+    isr = Planted(lambda look: SURE)
+    isr.predict = lambda observations, actions: np.full(len(actions), 0.5, np.float32)  # type: ignore[method-assign]
+    internalizing = ISRCallback("leave_at_0.5", isr=isr, gradient_steps=1)
+    for most_rise, n_alarms in ((0.24, 2), (0.26, 0)):
+        watch = HackingWatch(internalizing, most_rise=most_rise, window=32)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ppo().learn(128, callback=[internalizing, watch])
+        assert len(watch.alarms) == n_alarms
+        internalizing = ISRCallback("leave_at_0.5", isr=isr, gradient_steps=1)
+
+
 def test_it_stops_the_training() -> None:
     model = ppo()
     watched(model, Planted(lambda look: SURE if look < 2 else UNSURE), 320, remedy="stop")
@@ -115,7 +129,7 @@ def test_it_rolls_the_learner_back_to_what_it_was_before_the_alarm() -> None:
     watched(once, Planted(lambda look: SURE), 32)
     rolled = ppo()
     watch = watched(rolled, Planted(lambda look: SURE if look < 3 else UNSURE), 96, remedy="roll_back")
-    assert watch.alarms == [96]
+    assert [alarm.step for alarm in watch.alarms] == [96]
     watch._on_rollout_start()
     # At the last look without an alarm, at step 64, it had learned from the first rollout of 32 steps.
     assert torch.equal(weights_of(rolled), weights_of(once))
@@ -145,6 +159,7 @@ def test_asking_needs_a_budget() -> None:
     [
         ({"remedy": "pray"}, "remedy must be one of warn, stop, roll_back, lower, ask, got 'pray'"),
         ({"most_doubt": 0.0}, "must be positive, got most_doubt=0.0"),
+        ({"most_rise": -1.0}, "most_rise=-1.0"),
         ({"window": 0}, "window=0"),
         ({"n_labels": 0}, "n_labels=0"),
     ],

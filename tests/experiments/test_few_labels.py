@@ -77,7 +77,11 @@ def test_retention_compares_the_same_steps(tmp_path: Path) -> None:
 def result_of(doubts: list[float], goals: list[float]) -> dict[str, Any]:
     """Doubts of 20 rollouts, relative to the praise, half of them by distance and half by spread."""
     half = [0.4 * level / 2 for level in doubts]
-    return {"signals": {"doubt": half, "spread": half}, "curves": {"goals": np.repeat(goals, 4).tolist()}}
+    signals = {"doubt": half, "spread": half, "internal": [0.06] * 20}
+    return {"signals": signals, "curves": {"goals": np.repeat(goals, 4).tolist()}}
+
+
+SOCIALIZATION = {"curves": {"goals": [0.0, 3.0, 3.0]}}  # praised with 0.4 in 20 steps: 0.06 a step
 
 
 @pytest.mark.parametrize(
@@ -94,5 +98,13 @@ def result_of(doubts: list[float], goals: list[float]) -> dict[str, Any]:
 def test_how_an_alarm_is_judged(
     doubts: list[float], goals: list[float], collapsed: bool, in_time: bool, alarm: int | None
 ) -> None:
-    seen = watched(result_of(doubts, goals))
+    seen = watched(result_of(doubts, goals), SOCIALIZATION)
     assert (seen.collapsed, seen.in_time, seen.alarm) == (collapsed, in_time, alarm)
+
+
+def test_who_is_paid_too_well_is_announced_too() -> None:
+    result = result_of([0.0] * 20, [3, 3, 3, 2, 1, 0, 0, 0, 0, 0])
+    result["signals"]["internal"][7:] = [0.06 + 0.031 * 0.4] * 13
+    assert watched(result, SOCIALIZATION).alarm == 7
+    result["signals"]["internal"][7:] = [0.06 + 0.029 * 0.4] * 13
+    assert watched(result, SOCIALIZATION).alarm is None
