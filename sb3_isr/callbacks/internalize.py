@@ -25,6 +25,7 @@ from sb3_isr.dotted import named
 from sb3_isr.labels import LabelBatch, LabelStore, Unlabelled
 from sb3_isr.model import InternalSocialReward
 from sb3_isr.presence import PresenceSchedule, attendance_probability, presence_schedule
+from sb3_isr.spaces import Array
 from sb3_isr.trainer import TrainingMetrics, fit
 from sb3_isr.wrappers.composer import Sums
 
@@ -48,8 +49,8 @@ class Clock:
 class Listener(Protocol):
     """What can be told of the learner's transitions."""
 
-    def attend(self, labels: LabelBatch) -> object:
-        """What the learner did while the caregiver attended, and what that said."""
+    def attend(self, social_rewards: Array) -> object:
+        """What the caregiver gave for what it attended, float32 ``[n]``."""
 
     def miss(self, missed: Unlabelled) -> object:
         """What the learner did without the caregiver."""
@@ -370,7 +371,7 @@ class ISRCallback(BaseCallback):
         for labels in self._connection.take_labels():
             self._has_heard = True
             for listener in self.listeners:
-                listener.attend(labels)
+                listener.attend(labels.social_rewards)
             if self._asker is not None:
                 labels = self._asker.attend(labels, 1.0 - self._progress_remaining())
             self.store.add(labels)

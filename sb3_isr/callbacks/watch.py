@@ -10,7 +10,7 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_isr.callbacks.internalize import ISRCallback
-from sb3_isr.labels import LabelBatch, Unlabelled
+from sb3_isr.labels import Unlabelled
 from sb3_isr.model import InternalSocialReward
 
 Remedy = Literal["warn", "stop", "roll_back", "lower", "ask"]
@@ -88,11 +88,11 @@ class HackingWatch(BaseCallback):
         self._must_stop = False
         internalizing.listeners.append(self)
 
-    def attend(self, labels: LabelBatch) -> None:
+    def attend(self, social_rewards: np.ndarray) -> None:
         """
-        :param labels: What the caregiver said of what it attended.
+        :param social_rewards: What the caregiver gave for what it attended, float32 ``[n]``.
         """
-        self._given.append(labels.social_rewards)
+        self._given.append(social_rewards)
         if sum(map(len, self._given)) >= self.window:
             self._most_given = float(np.fmax(self._most_given, np.concatenate(self._given).mean()))
             self._given = []
@@ -132,8 +132,8 @@ class HackingWatch(BaseCallback):
             warnings.warn(
                 f"The learner may be hacking its ISR. At step {alarm.step} the ISR's doubt of what it does is "
                 f"{alarm.doubt:.2g} of the labels' range (most_doubt={self.most_doubt:g}), and the mean internal "
-                f"reward is {alarm.rise:.2g} of it above the most that the caregiver gave (most_rise={self.most_rise:g})."
-                " Call the caregiver back, or stop.",
+                f"reward is {alarm.rise:.2g} of it above the caregiver's highest (most_rise={self.most_rise:g}). "
+                "Call the caregiver back, or stop.",
                 stacklevel=2,
             )
 

@@ -6,9 +6,10 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_isr.asking import Ask, AskAlways, AskAtRandom, AskWhenUnsure
-from sb3_isr.callbacks import ISRCallback
+from sb3_isr.callbacks import HackingWatch, ISRCallback
 from sb3_isr.experiments.runs import FewLabels
 from sb3_isr.labels import LabelBatch, at
+from sb3_isr.spaces import Array
 
 #: Transitions of each rollout on which the ISR's members are compared.
 COMPARED = 256
@@ -39,6 +40,20 @@ def labels_before(run: FewLabels, labels: LabelBatch, n: int) -> LabelBatch:
         praised, others = index[is_praised][: n // 2], index[~is_praised]
         index = np.concatenate([praised, others])
     return at(labels, np.sort(index[:n]))
+
+
+def watch_of(run: FewLabels, internalizing: ISRCallback, heard: Array) -> HackingWatch:
+    """
+    :param run: The run.
+    :param internalizing: Its callback.
+    :param heard: What the learner was given by the caregiver in socialization, float32 ``[n]``, in order.
+    :return: A watch that knows it, and calls the caregiver back.
+    """
+    n_labels = max(2, run.n_calls_back // (2 * run.method.n_calls))
+    watch = HackingWatch(internalizing, remedy="ask", n_labels=n_labels)
+    for part in np.array_split(heard, len(heard) // watch.window):
+        watch.attend(part)
+    return watch
 
 
 class Signals(BaseCallback):

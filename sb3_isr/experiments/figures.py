@@ -178,16 +178,19 @@ _ALL: dict[str, Any] = {**_LIMITED, **_SPARSE, **_ENSEMBLE}
 
 #: One ISR as it is by itself, and random labels.
 BASELINE = Method("one")
+#: All parts together.
+BEST = Method("all, called back when unsure", **_ALL, half_praised=True, calls="unsure", watched=True)
 #: The methods, and the numbers of labels at which each is tried.
 METHODS: dict[Method, tuple[int | None, ...]] = {
     BASELINE: LABEL_COUNTS,
-    Method("all, called back when unsure", **_ALL, half_praised=True, calls="unsure"): (25, 50, 100, 200, 500),
+    BEST: (25, 50, 100, 200, 500),
     Method("sparse", **_SPARSE): (25, 50, 100, 200, 500, None),
     Method("all, random labels", **_ALL): (25, 50, 100, 200, 500, None),
     Method("all, half praised", **_ALL, half_praised=True): (25, 50, 100),
     Method("sparse and limited", **_SPARSE, **_LIMITED): (50, 100),
     Method("limited", **_LIMITED): (100, 200, 500),
     Method("ensemble", **_ENSEMBLE): (200, 500),
+    Method("all, called back by the clock", **_ALL, half_praised=True, calls="unsure"): (50, 100),
     Method("all, called back at random", **_ALL, half_praised=True, calls="random"): (50, 100),
 }
 

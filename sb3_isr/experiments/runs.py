@@ -196,7 +196,8 @@ class Method:
     :param sparsity: The ISR's.
     :param half_praised: Of the labels of the socialization, half are of praised transitions.
     :param calls: To what the caregiver is called back, for half of the labels; None if it leaves once, after all.
-    :param n_calls: How often.
+    :param n_calls: How often, at equal intervals.
+    :param watched: It is also called back, out of turn, whenever the watch on hacking raises an alarm.
     """
 
     name: str
@@ -207,6 +208,7 @@ class Method:
     half_praised: bool = False
     calls: Literal["random", "unsure"] | None = None
     n_calls: int = 5
+    watched: bool = False
 
 
 @dataclass(frozen=True)
