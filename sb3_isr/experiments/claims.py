@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sb3_isr.envs.coin_game_rules import MAPS
-from sb3_isr.experiments.figures import FEW_LABELS
+from sb3_isr.experiments.figures import BASELINE, BEST, FEW_LABELS
 from sb3_isr.experiments.statistics import estimate, welch
 from sb3_isr.experiments.values import ON_LAST, Values
 
@@ -152,14 +152,11 @@ def _few_labels_are_hacked_more(values: Values) -> Finding:
     return above(str(FEW_LABELS), "all", claim)(means)
 
 
-_BEST = "all, called back when unsure"
-
-
 def _targets_of_few_labels() -> list[Judge]:
     targets = []
     for task in ("3 walls", "x"):
         targets += [
-            at_least(least, f"{task}, {n} labels, {_BEST}, {when}", f"{task}, {n} labels: retention {when}")
+            at_least(least, f"{task}, {n} labels, {BEST.name}, {when}", f"{task}, {n} labels: retention {when}")
             for n, when, least in (
                 (500, "end", 0.98),
                 (500, "lowest", 0.85),
@@ -171,7 +168,9 @@ def _targets_of_few_labels() -> list[Judge]:
         whole = f"{task}, all labels, "
         targets.append(
             not_below(
-                f"{whole}all, random labels, end", f"{whole}one, end", f"{task}, all labels: as one ISR or better"
+                f"{whole}all, random labels, end",
+                f"{whole}{BASELINE.name}, end",
+                f"{task}, all labels: as one ISR or better",
             )
         )
     return targets

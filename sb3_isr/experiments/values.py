@@ -176,7 +176,7 @@ def retention(run: FewLabels, results: Results) -> np.ndarray:
             np.searchsorted(steps[steps <= run.steps], edges, side="right"),
         )
         goals.append([tenth.mean() for tenth in tenths])
-    return np.array(goals[0]) / np.array(goals[1])
+    return np.asarray(np.array(goals[0]) / np.array(goals[1]))
 
 
 def label_count(run: FewLabels) -> str:

@@ -12,14 +12,14 @@ from sb3_isr.experiments import execute as execution
 from sb3_isr.experiments.alarms import watched
 from sb3_isr.experiments.execute import execute
 from sb3_isr.experiments.few_labels import labels_before
-from sb3_isr.experiments.figures import BASELINE, METHODS, few_labels, oracle_of
+from sb3_isr.experiments.figures import BASELINE, BEST, few_labels, oracle_of
 from sb3_isr.experiments.results import Results
 from sb3_isr.experiments.runs import FewLabels, Method
 from sb3_isr.experiments.values import retention
 from sb3_isr.labels import LabelBatch
 from tests.experiments.tiny import TINY
 
-UNSURE = next(method for method in METHODS if method.calls == "unsure")
+UNSURE = replace(BEST, name="unsure", watched=False)
 HALF = replace(UNSURE, name="half", calls=None)
 
 
@@ -33,7 +33,8 @@ def test_a_run_gets_as_many_labels_as_it_says_call_backs_counted(tmp_path: Path,
     class Count(BaseCallback):
         def __init__(self, internalizing: Any) -> None:
             super().__init__()
-            self.internalizing, self.kept = internalizing, {}
+            self.internalizing = internalizing
+            self.kept: dict[str, list[float]] = {}
 
         def _on_step(self) -> bool:
             return True
