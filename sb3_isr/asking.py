@@ -127,6 +127,23 @@ def asking(ask: str | Ask) -> Ask:
     return kinds[name](int(budget))
 
 
+@dataclass
+class Asked:
+    """
+    What was asked so far.
+
+    :param attended: Labels of what the caregiver attended.
+    :param rewarded: Those of them that are not 0.
+    :param calls: How often it was called back by the clock.
+    :param called: Labels for which it was called back.
+    """
+
+    attended: int = 0
+    rewarded: int = 0
+    calls: int = 0
+    called: int = 0
+
+
 class Asker:
     """
     Asks the caregiver as training goes on.
@@ -140,10 +157,7 @@ class Asker:
         self._ask = ask
         self._rng = rng
         self._missed: Unlabelled | None = None
-        self._n_attended = 0
-        self._n_rewarded = 0
-        self._n_calls = 0
-        self._n_called = 0
+        self.asked = Asked()
         passed = (np.arange(PARTS) + 0.5) / PARTS
         attendance = np.array([attendance_probability(presence, 1.0 - part) for part in passed])
         self._attended, self._absent = (np.append(0.0, np.cumsum(part)) for part in (attendance, 1.0 - attendance))
@@ -161,14 +175,14 @@ class Asker:
         :param progress: Fraction of training that has passed.
         :return: What it was asked about.
         """
-        due = max(0, int(self._n_before * _share(self._attended, progress)) - self._n_attended)
+        due = max(0, int(self._n_before * _share(self._attended, progress)) - self.asked.attended)
         index = self._rng.permutation(len(labels.actions))
         is_rewarded = labels.social_rewards[index] != 0
-        wanted = max(0, (self._n_attended + due + 1) // 2 - self._n_rewarded)
+        wanted = max(0, (self.asked.attended + due + 1) // 2 - self.asked.rewarded)
         rewarded, others = index[is_rewarded], index[~is_rewarded]
         asked = np.concatenate([rewarded[:wanted], others, rewarded[wanted:]])[:due]
-        self._n_attended += len(asked)
-        self._n_rewarded += int((labels.social_rewards[asked] != 0).sum())
+        self.asked.attended += len(asked)
+        self.asked.rewarded += int((labels.social_rewards[asked] != 0).sum())
         return at(labels, np.sort(asked))
 
     def miss(self, missed: Unlabelled) -> None:
@@ -188,10 +202,10 @@ class Asker:
         """
         n_calls = self._ask.n_calls
         calls_due = min(n_calls, int(_share(self._absent, progress) * n_calls + 1 - CALL_AFTER))
-        if calls_due <= self._n_calls:
+        if calls_due <= self.asked.calls:
             return None
-        self._n_calls = calls_due
-        return self.call_now(self.n_for_calls * calls_due // n_calls - self._n_called, isr)
+        self.asked.calls = calls_due
+        return self.call_now(self.n_for_calls * calls_due // n_calls - self.asked.called, isr)
 
     def call_now(self, n: int, isr: InternalSocialReward) -> LabelBatch | None:
         """
@@ -201,11 +215,11 @@ class Asker:
         :param isr: The ISR as it is.
         :return: What it said; None if it was not asked.
         """
-        n = min(n, self.n_for_calls - self._n_called)
+        n = min(n, self.n_for_calls - self.asked.called)
         if self._missed is None or n < 1:
             return None
         labels = self._missed.ask(self._ask.choose(self._missed, n, isr, self._rng))
-        self._n_called += len(labels.actions)
+        self.asked.called += len(labels.actions)
         self._missed = None
         return labels
 
