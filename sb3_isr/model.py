@@ -86,6 +86,9 @@ class InternalSocialReward(nn.Module):
     :param sparsity: While training, this times the sum of the absolute weights of the MLP's first layer is added to
         the squared error. A caregiver praises for few of the things that can be seen: with few labels this finds which
         (the lasso, Tibshirani 1996). It is in units of the social reward, squared: 1e-3 suits a praise of 0.4.
+    :param contrast: The first member takes praise to be for the action: that what was rewarded would have been worth
+        nothing, had another action been taken. A learner that knows its task shows the caregiver nothing else, so that
+        no label says whether the action matters; the other members may take it not to. Then they disagree.
     :param learning_rate: The optimizer's.
     :param optimizer_class: Any of ``torch.optim``.
     :param optimizer_kwargs: Its further keyword arguments.
@@ -116,6 +119,7 @@ class InternalSocialReward(nn.Module):
         pessimism: float = 0.0,
         limit_to_labels: bool = False,
         sparsity: float = 0.0,
+        contrast: bool = False,
         learning_rate: float = 1e-3,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
@@ -142,6 +146,7 @@ class InternalSocialReward(nn.Module):
         self.pessimism = float(pessimism)
         self.limit_to_labels = limit_to_labels
         self.sparsity = float(sparsity)
+        self.contrast = contrast
         self._architecture = {
             "features_extractor_class": features_extractor_class,
             "features_extractor_kwargs": features_extractor_kwargs or {},
@@ -154,6 +159,7 @@ class InternalSocialReward(nn.Module):
             "pessimism": self.pessimism,
             "limit_to_labels": limit_to_labels,
             "sparsity": self.sparsity,
+            "contrast": contrast,
             "learning_rate": float(learning_rate),
             "optimizer_class": optimizer_class,
             "optimizer_kwargs": optimizer_kwargs or {},

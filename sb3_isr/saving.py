@@ -30,7 +30,13 @@ from sb3_isr.version import __version__
 #: Raised by one whenever an older sb3-isr could not read what is written.
 FORMAT = 2
 #: What an ISR of format 1 did not have.
-_SINCE_FORMAT_2: dict[str, Any] = {"n_members": 1, "pessimism": 0.0, "limit_to_labels": False, "sparsity": 0.0}
+_SINCE_FORMAT_2: dict[str, Any] = {
+    "n_members": 1,
+    "pessimism": 0.0,
+    "limit_to_labels": False,
+    "sparsity": 0.0,
+    "contrast": False,
+}
 
 
 class ISRFileError(ValueError):
@@ -75,6 +81,7 @@ _ARCHITECTURE: dict[str, type[Any]] = {
     "pessimism": float,
     "limit_to_labels": bool,
     "sparsity": float,
+    "contrast": bool,
     "learning_rate": float,
     "optimizer_class": str,
     "optimizer_kwargs": dict,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional as F
@@ -63,10 +63,16 @@ def fit(
             for group, learning_rate in zip(isr.optimizer.param_groups, learning_rates, strict=True):
                 group["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * step / gradient_steps))
             batch = store.sample(batch_size)
-            said = isr.members(*isr.tensors(batch.observations, batch.actions))
-            loss = F.mse_loss(said, isr.tensor(batch.social_rewards).expand_as(said))
+            observations, actions = isr.tensors(batch.observations, batch.actions)
+            social_rewards = isr.tensor(batch.social_rewards)
+            said = isr.members(observations, actions)
+            loss = F.mse_loss(said, social_rewards.expand_as(said))
+            objective = isr.n_members * loss
+            if isr.sparsity:
+                objective = objective + isr.penalty()
+            if isr.contrast:
+                objective = objective + _contrast(isr, observations, actions, social_rewards)
             isr.optimizer.zero_grad()
-            objective = isr.n_members * loss + isr.penalty() if isr.sparsity else isr.n_members * loss
             objective.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(isr.parameters(), max_grad_norm * math.sqrt(isr.n_members))
             isr.optimizer.step()
@@ -77,6 +83,14 @@ def fit(
     isr.eval()
     isr.label_range, isr.label_values = store.label_range, store.label_values
     return TrainingMetrics(float(loss_sum) / last_tenth, held_out_mse(isr, store), len(store), gradient_steps)
+
+
+def _contrast(isr: InternalSocialReward, observations: Any, actions: Any, social_rewards: Any) -> torch.Tensor:
+    """The first member's squared error, did what was rewarded earn nothing with another of the batch's actions."""
+    others = actions[torch.randperm(len(actions), device=actions.device)]
+    is_other = (others != actions).reshape(len(actions), -1).any(dim=1) & (social_rewards != 0)
+    said = isr.members(observations, others)[0]
+    return (is_other * said**2).sum() / is_other.sum().clamp(min=1)
 
 
 def held_out_mse(isr: InternalSocialReward, store: LabelStore) -> float:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sb3_isr.envs.coin_game_rules import MAPS
-from sb3_isr.experiments.figures import BASELINE, BEST, FEW_LABELS
+from sb3_isr.experiments.figures import ALL, BASELINE, BEST, FEW_LABELS
 from sb3_isr.experiments.statistics import estimate, welch
 from sb3_isr.experiments.values import ON_LAST, Values
 
@@ -168,7 +168,7 @@ def _targets_of_few_labels() -> list[Judge]:
         whole = f"{task}, all labels, "
         targets.append(
             not_below(
-                f"{whole}all, random labels, end",
+                f"{whole}{ALL.name}, end",
                 f"{whole}{BASELINE.name}, end",
                 f"{task}, all labels: as one ISR or better",
             )

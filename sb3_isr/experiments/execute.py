@@ -149,6 +149,7 @@ def _live_on_few_labels(run: FewLabels, work: Path, progress: Progress) -> Resul
         "pessimism": method.pessimism,
         "limit_to_labels": method.limit_to_labels,
         "sparsity": method.sparsity,
+        "contrast": method.contrast,
     }
     gradient_steps, batch_size = (2000, 256) if run.n_labels is None or run.n_labels > 1000 else (500, 64)
     labels, _, _ = _labels(folder / "labels.npz", Internalization(run.socialization, run.socialization.steps))

@@ -171,27 +171,33 @@ def _fig7(protocol: Protocol, seed: int) -> list[Run]:
 #: What an ISR is given in the study of few labels, in all.
 LABEL_COUNTS = (100, 200, 500, 1000, 3000, 10_000, None)
 
-_LIMITED: dict[str, Any] = {"limit_to_labels": True}
-_SPARSE: dict[str, Any] = {"sparsity": 1e-3}
-_ENSEMBLE: dict[str, Any] = {"n_members": 5, "pessimism": 1.0}
-_ALL: dict[str, Any] = {**_LIMITED, **_SPARSE, **_ENSEMBLE}
+#: All that an ISR can make of few labels.
+_ALL: dict[str, Any] = {
+    "n_members": 5,
+    "pessimism": 1.0,
+    "limit_to_labels": True,
+    "sparsity": 1e-3,
+    "contrast": True,
+}
 
 #: One ISR as it is by itself, and random labels.
 BASELINE = Method("one")
-#: All parts together.
+#: All parts, on random labels; and with half of the labels for call-backs.
+ALL = Method("all", **_ALL)
 BEST = Method("all, called back when unsure", **_ALL, half_praised=True, calls="unsure", watched=True)
-#: The methods, and the numbers of labels at which each is tried.
+#: The methods, and the numbers of labels at which each is tried. What follows the first three leaves one part out.
 METHODS: dict[Method, tuple[int | None, ...]] = {
     BASELINE: LABEL_COUNTS,
+    ALL: (25, 50, 100, 200, 500, None),
     BEST: (25, 50, 100, 200, 500),
-    Method("sparse", **_SPARSE): (25, 50, 100, 200, 500, None),
-    Method("all, random labels", **_ALL): (25, 50, 100, 200, 500, None),
-    Method("all, half praised", **_ALL, half_praised=True): (25, 50, 100),
-    Method("sparse and limited", **_SPARSE, **_LIMITED): (50, 100),
-    Method("limited", **_LIMITED): (100, 200, 500),
-    Method("ensemble", **_ENSEMBLE): (200, 500),
-    Method("all, called back by the clock", **_ALL, half_praised=True, calls="unsure"): (50, 100),
-    Method("all, called back at random", **_ALL, half_praised=True, calls="random"): (50, 100),
+    replace(ALL, name="all but contrast", contrast=False): (50, 100, 200),
+    replace(ALL, name="all but sparsity", sparsity=0.0): (100, 200),
+    replace(ALL, name="all but limit", limit_to_labels=False): (100, 200),
+    replace(ALL, name="all but members", n_members=1, pessimism=0.0): (100, 200),
+    replace(ALL, name="all but pessimism", pessimism=0.0): (100, 200),
+    replace(BEST, name="called back by the clock alone", watched=False): (50, 100),
+    replace(BEST, name="called back at random", calls="random"): (50, 100),
+    Method("limited alone", limit_to_labels=True): (200, 500),
 }
 
 

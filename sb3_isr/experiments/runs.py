@@ -194,6 +194,7 @@ class Method:
     :param pessimism: The ISR's.
     :param limit_to_labels: The ISR's.
     :param sparsity: The ISR's.
+    :param contrast: The ISR's.
     :param half_praised: Of the labels of the socialization, half are of praised transitions.
     :param calls: To what the caregiver is called back, for half of the labels; None if it leaves once, after all.
     :param n_calls: How often, at equal intervals.
@@ -205,6 +206,7 @@ class Method:
     pessimism: float = 0.0
     limit_to_labels: bool = False
     sparsity: float = 0.0
+    contrast: bool = False
     half_praised: bool = False
     calls: Literal["random", "unsure"] | None = None
     n_calls: int = 5
