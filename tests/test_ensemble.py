@@ -109,7 +109,7 @@ def test_an_untrained_one_knows_no_limits() -> None:
 
 
 def test_a_saved_one_is_as_pessimistic_and_as_limited(tmp_path: Path) -> None:
-    isr = ensemble(pessimism=1.0, limit_to_labels=True, sparsity=1e-3, ortho_init=True)
+    isr = ensemble(pessimism=1.0, limit_to_labels=True, sparsity=1e-3, contrast=True, ortho_init=True)
     fit(isr, store_of([[0, 0], [1, 1]], [0.0, 0.4]), gradient_steps=5, batch_size=2)
     isr.save(tmp_path / "isr.safetensors")
     loaded = InternalSocialReward.load(tmp_path / "isr.safetensors", device="cpu")
@@ -118,7 +118,7 @@ def test_a_saved_one_is_as_pessimistic_and_as_limited(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         loaded.predict_members(observations, actions), isr.predict_members(observations, actions)
     )
-    assert loaded.sparsity == 1e-3
+    assert (loaded.sparsity, loaded.contrast) == (1e-3, True)
     assert loaded.label_values == pytest.approx((0.0, 0.4))
 
 
@@ -135,6 +135,30 @@ def test_a_sparse_one_finds_what_is_praised_among_much_else() -> None:
         fit(isr, store, gradient_steps=1000, batch_size=30)
         wrong.append(np.mean(isr.predict(unseen, np.zeros(500, int)) != (unseen[:, 0] > 0)))
     assert wrong[1] < 0.5 * wrong[0]
+
+
+@pytest.mark.parametrize("contrast", [False, True])
+def test_whether_the_action_matters_is_doubted_where_no_label_says(contrast: bool) -> None:
+    """Praised where the first number is above 0, where nobody ever tried action 1; below it both were tried."""
+    isr = ensemble(
+        n_members=5, pessimism=1.0, limit_to_labels=True, sparsity=1e-3, contrast=contrast, learning_rate=1e-2
+    )
+    observations = np.random.default_rng(0).uniform(-5, 5, (200, 2)).astype(np.float32)
+    praised = observations[:, 0] > 0
+    actions = np.where(praised, 0, np.arange(200) % 2)
+    store = LabelStore(BOX, DISCRETE, held_out=0.0, seed=0)
+    store.add(LabelBatch(observations, actions, 0.4 * praised.astype(np.float32)))
+    fit(isr, store, gradient_steps=600, batch_size=64)
+    far = observations[observations[:, 0] > 1]
+    tried, untried = (isr.predict(far, np.full(len(far), action)).mean() / 0.4 for action in (0, 1))
+    assert tried > 0.95
+    assert untried < 0.05 if contrast else untried > 0.5
+
+
+def test_contrast_asks_nothing_of_rewards_that_are_all_alike() -> None:
+    isr = ensemble(n_members=1, contrast=True, limit_to_labels=True)
+    fit(isr, store_of(np.random.default_rng(0).uniform(-5, 5, (50, 2)), np.ones(50)), gradient_steps=100, batch_size=32)
+    assert isr.predict(np.zeros((1, 2), np.float32), np.ones(1, int))[0] == 1.0
 
 
 @pytest.mark.parametrize(
