@@ -53,7 +53,13 @@ def draw_front(
     axes.step(*_steps(trials, everyone), where="post", color="black", linewidth=1.2, label="front", zorder=1)
     if chosen is not None:
         axes.scatter(
-            [chosen.labels], [chosen.value], s=180, marker="*", color="tab:red", zorder=3, label=f"trial {chosen.number}"
+            [chosen.labels],
+            [chosen.value],
+            s=180,
+            marker="*",
+            color="tab:red",
+            zorder=3,
+            label=f"trial {chosen.number}",
         )
     axes.set(xscale="log", xlabel=f"{LABELS} (per seed)", ylabel=RETURN, title=title)
     axes.spines[["top", "right"]].set_visible(False)

@@ -121,7 +121,7 @@ class _Manager(ZooManager):
         if spec.entry_point in BATCHED and not (self.env_wrapper or self.normalize or self.frame_stack):
             venv = BATCHED[str(spec.entry_point)](n_envs, **{**spec.kwargs, **self.env_kwargs})
             return venv if self.vec_env_wrapper is None else self.vec_env_wrapper(venv)
-        venv = super().create_envs(n_envs, eval_env, no_log)  # type: ignore[no-untyped-call]
+        venv = super().create_envs(n_envs, eval_env, no_log)
         return venv
 
 

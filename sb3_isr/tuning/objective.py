@@ -7,7 +7,7 @@ import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -40,8 +40,8 @@ class Settings:
     :param sample_algo: Whether the algorithm's own hyperparameters are searched too.
     :param search: What is searched besides, as ``space.searched`` reads it.
     :param fix: Parameters that are not searched, as ``space.fixed`` reads it.
-    :param space_file: A Python file whose functions ``callback(trial)`` and ``algorithm(trial)``, either may be missing,
-        give further arguments of ISRCallback and values of the entry.
+    :param space_file: A Python file whose functions ``callback(trial)`` and ``algorithm(trial)`` give further
+        arguments of ISRCallback and values of the entry; either may be missing.
     :param max_labels: Search for the greatest return with at most so many labels, per seed.
     :param min_return: Search for the fewest labels with at least this return.
     :param warm_up: No trial is pruned before this fraction of training.
@@ -62,7 +62,7 @@ class Settings:
     warm_up: float = 0.5
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[Literal["maximize", "minimize"]]:
         """Optuna's directions of the objectives."""
         if self.max_labels is not None:
             return ["maximize"]

@@ -15,7 +15,7 @@ from optuna.study import Study
 
 from sb3_isr.experiments.results import versions, write_text
 from sb3_isr.tuning.draw import draw_front, draw_importances, draw_slices
-from sb3_isr.tuning.entry import callback_kwargs
+from sb3_isr.tuning.entry import Entry, callback_kwargs
 from sb3_isr.tuning.findings import KEPT, Found, best, dominated, found, front, importances
 from sb3_isr.tuning.objective import Settings
 from sb3_isr.tuning.storage import is_url
@@ -70,7 +70,16 @@ def table_of_trials(study: Study) -> str:
     trials = finished(study)
     params = sorted({name for trial in trials for name in trial.params})
     text = io.StringIO()
-    columns = ["number", "state", "return", "labels", "returns of seeds", "labels of seeds", "seconds", "presence as run"]
+    columns = [
+        "number",
+        "state",
+        "return",
+        "labels",
+        "returns of seeds",
+        "labels of seeds",
+        "seconds",
+        "presence as run",
+    ]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*columns, *params, "failure"])
     complete = {one.number: one for one in found(study)}
@@ -82,6 +91,10 @@ def table_of_trials(study: Study) -> str:
         values = [trial.params.get(name, "") for name in params]
         writer.writerow([trial.number, trial.state.name, *results, seconds, schedule, *values, failure(trial) or ""])
     return text.getvalue()
+
+
+def _presence(entry: Entry) -> str:
+    return str(callback_kwargs(entry).get("presence"))
 
 
 def _dominated(studies: dict[str, list[Found]]) -> dict[str, float]:
@@ -97,8 +110,8 @@ def _dominated(studies: dict[str, list[Found]]) -> dict[str, float]:
 def _yaml(settings: Settings, place: Place, chosen: Found) -> str:
     head = (
         f"# {settings.algo} with internalization, for RL Zoo: trial {chosen.number} of study {place.name}.\n"
-        f"# True social return {chosen.value:.4g} per episode in the last tenth of training, {chosen.labels:,.0f} labels "
-        f"(means over {settings.seeds} seeds, which the search has seen).\n"
+        f"# True social return {chosen.value:.4g} per episode in the last tenth of training, {chosen.labels:,.0f} "
+        f"labels (means over {settings.seeds} seeds, which the search has seen).\n"
     )
     return head + yaml.safe_dump({settings.env_id: chosen.entry}, sort_keys=False, width=120)
 
@@ -114,7 +127,7 @@ def _told(
 ) -> str:
     lines = [f"\nStudy {place.name}: {len(trials)} trials trained to their end\n", "Front: labels, return, presence"]
     lines += [
-        f"{trial.labels:>12,.0f}{trial.value:>12.4g}  {callback_kwargs(trial.entry).get('presence')} (trial {trial.number})"
+        f"{trial.labels:>12,.0f}{trial.value:>12.4g}  {_presence(trial.entry)} (trial {trial.number})"
         for trial in front(trials)
     ]
     if chosen is None:
@@ -126,11 +139,21 @@ def _told(
         elif settings.min_return is not None:
             why = f"fewest labels with a return of {settings.min_return:g} or more"
         lines += ["", f"Best ({why}): trial {chosen.number}, return {chosen.value:.4g}, {chosen.labels:,.0f} labels"]
-        lines += [f"  {name:22}{value:.4g}" if isinstance(value, float) else f"  {name:22}{value}" for name, value in chosen.params.items()]
+        lines += [
+            f"  {name:22}{value:.4g}" if isinstance(value, float) else f"  {name:22}{value}"
+            for name, value in chosen.params.items()
+        ]
     if shares:
         lines += ["", f"{'Importance for':24}{'return':>8}{'labels':>8}"]
-        lines += [f"  {name:22}{share:>8.2f}{shares['labels'].get(name, 0.0):>8.2f}" for name, share in shares["return"].items()]
-    lines += ["", f"Trials: {out / 'trials.csv'}", f"Figures: {', '.join(str(out / name) + '.png' for name in figures)}"]
+        lines += [
+            f"  {name:22}{share:>8.2f}{shares['labels'].get(name, 0.0):>8.2f}"
+            for name, share in shares["return"].items()
+        ]
+    lines += [
+        "",
+        f"Trials: {out / 'trials.csv'}",
+        f"Figures: {', '.join(str(out / name) + '.png' for name in figures)}",
+    ]
     if chosen is not None:
         path = out / f"{settings.algo}.yml"
         lines += [

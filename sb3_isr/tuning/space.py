@@ -12,7 +12,7 @@ from optuna.trial import BaseTrial, Trial
 from rl_zoo3.hyperparams_opt import HYPERPARAMS_SAMPLER
 
 #: Smallest and greatest fraction of training after which the caregiver leaves for good, or first leaves.
-DEPARTURE = (0.02, 0.8)
+DEPARTURE = (0.01, 0.8)
 
 #: The fractions of training that the caregiver has left for good at, at the latest: what is measured comes after it.
 LAST_PRESENCE = 0.9
@@ -32,7 +32,7 @@ def presence(trial: BaseTrial) -> dict[str, Any]:
         return {"presence": f"fade_{departure}_{round(end, 3)}"}
     if kind == "visits":
         period = round(trial.suggest_float("visit_period", 0.1, 0.4), 3)
-        duration = round(period * trial.suggest_float("visit_share", 0.02, 0.3, log=True), 4)
+        duration = round(period * trial.suggest_float("visit_share", 0.05, 0.4, log=True), 4)
         return {"presence": f"visits_{departure}_{period}_{duration}"}
     return {"presence": f"leave_at_{departure}"}
 
@@ -133,7 +133,7 @@ def searched(text: str) -> tuple[str, Callable[[BaseTrial], Any]]:
             f"--search takes NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE with LOW below HIGH, got {text}."
         ) from None
     if isinstance(ends[0], int):
-        return name, lambda trial: trial.suggest_int(name, *ends, log=bool(log))  # type: ignore[arg-type]
+        return name, lambda trial: trial.suggest_int(name, *ends, log=bool(log))
     return name, lambda trial: trial.suggest_float(name, *ends, log=bool(log))
 
 

@@ -45,11 +45,11 @@ def open_storage(storage: str, lease: int = LEASE) -> BaseStorage:
         url = storage.replace("postgresql://", "postgresql+psycopg://", 1)
         beat = max(1, lease // 6)
         try:
-            return RDBStorage(
-                url, heartbeat_interval=beat, grace_period=lease, heartbeat_stale_trial_callback=retry
-            )
+            return RDBStorage(url, heartbeat_interval=beat, grace_period=lease, heartbeat_stale_trial_callback=retry)
         except ImportError as error:
-            raise ValueError(f"--storage {storage} needs its driver: pip install 'sb3-isr[tuning]' ({error}).") from error
+            raise ValueError(
+                f"--storage {storage} needs its driver: pip install 'sb3-isr[tuning]' ({error})."
+            ) from error
 
 
 def is_url(storage: str) -> bool:
@@ -119,9 +119,7 @@ class LeasedJournal(JournalStorage, BaseHeartbeat):
         """
         return self._callback
 
-    def set_trial_state_values(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
-    ) -> bool:
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """As JournalStorage's; a finished trial has no lease."""
         if state == TrialState.RUNNING:
             self.record_heartbeat(trial_id)

@@ -125,8 +125,8 @@ def open_study(settings: Settings, place: Place) -> Study:
     if different := [key for key in ours if ours[key] != theirs.get(key)]:
         told = "; ".join(f"{key}: {theirs.get(key)} there, {ours[key]} here" for key in different)
         raise ValueError(
-            f"All workers of a study must agree, but study {place.name} in {place.storage} has other settings ({told}). "
-            "Start it with the same command, or name another study: --study NAME"
+            f"All workers of a study must agree, but study {place.name} has other settings ({told}). Start it with the "
+            "same command, or name another study: --study NAME"
         )
     return study
 

@@ -7,18 +7,19 @@ import multiprocessing
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
 from sb3_isr.experiments.runner import die_with_parent
 from sb3_isr.tuning import space
+from sb3_isr.tuning.confirm import confirm
 from sb3_isr.tuning.entry import read_entry
+from sb3_isr.tuning.findings import best, found
 from sb3_isr.tuning.objective import Settings, check_settings
 from sb3_isr.tuning.report import report
 from sb3_isr.tuning.storage import repair_journal
@@ -42,6 +43,9 @@ def tune(arguments: argparse.Namespace) -> int:
     is_done = _run_workers(study, settings, place, arguments.n_jobs)
     if any(trial.state == TrialState.COMPLETE for trial in finished(study)):
         print(report(study, settings, place, arguments.out, arguments.beside))
+        chosen = best(found(study), settings.max_labels, settings.min_return)
+        if arguments.confirm and chosen is not None:
+            print(f"\n{confirm(settings, chosen, arguments.confirm, arguments.n_jobs, arguments.out)}")
     for trial in finished(study):
         if reason := failure(trial):
             print(f"Trial {trial.number} failed: {reason}", file=sys.stderr)
@@ -109,16 +113,17 @@ def _run_workers(study: Study, settings: Settings, place: Place, n_jobs: int) ->
                 if trial.number not in shown and (reason := failure(trial)):
                     bar.write(f"Trial {trial.number} failed: {reason}")
                 shown.add(trial.number)
-            bar.n = min(len(done), place.n_trials)
-            bar.set_postfix_str(_counts(study), refresh=False)
-            bar.refresh()
+            if len(done) != bar.n or sys.stderr.isatty():  # a log needs no clock
+                bar.n = len(done)
+                bar.set_postfix_str(_counts(done), refresh=False)
+                bar.refresh()
             if not are_alive:
                 return len(done) >= place.n_trials
             time.sleep(POLL)
 
 
-def _counts(study: Study) -> str:
-    states = [trial.state for trial in finished(study)]
+def _counts(trials: Sequence[FrozenTrial]) -> str:
+    states = [trial.state for trial in trials]
     n_pruned, n_failed = states.count(TrialState.PRUNED), states.count(TrialState.FAIL)
     return f"{n_pruned} pruned, {n_failed} failed"
 
