@@ -225,6 +225,8 @@ def check_settings(settings: Settings) -> None:
         raise ValueError(f"--timesteps must be at least {PIECES}, got {settings.timesteps}.")
     if settings.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {settings.seeds}.")
+    if not 0.0 <= settings.warm_up <= 1.0:
+        raise ValueError(f"--warm-up is a fraction of training and must lie in [0, 1], got {settings.warm_up}.")
     if settings.max_labels is not None and settings.min_return is not None:
         raise ValueError("--max-labels and --min-return are two questions; ask one of them, or neither for the front.")
     if settings.space_file and not Path(settings.space_file).is_file():

@@ -47,7 +47,7 @@ def isr_training(trial: BaseTrial) -> dict[str, Any]:
     n_trainings = trial.suggest_categorical("isr_trainings", [0, 5])
     return {
         "train_every": trial.user_attrs["timesteps"] // n_trainings if n_trainings else None,
-        "gradient_steps": trial.suggest_int("isr_gradient_steps", 250, 2000, log=True),
+        "gradient_steps": trial.suggest_int("isr_gradient_steps", 100, 2000, log=True),
         "batch_size": trial.suggest_categorical("isr_batch_size", [64, 256]),
         "isr_kwargs": {
             "learning_rate": trial.suggest_float("isr_learning_rate", 1e-4, 5e-3, log=True),
