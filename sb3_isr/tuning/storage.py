@@ -23,6 +23,7 @@ from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 #: Seconds without a sign of life after which a worker counts as dead.
 LEASE = 60
@@ -34,22 +35,15 @@ def open_storage(storage: str, lease: int = LEASE) -> BaseStorage:
     """
     :param storage: The path of a journal file, made if it is not there; or a database's URL, ``postgresql://...``.
     :param lease: Seconds without a sign of life after which a worker counts as dead.
-    :return: The storage, in which killed trials are tried again.
+    :return: The storage, in which trials of dead workers are tried again.
     :raises ValueError: If the journal is damaged, or the database cannot be reached.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        retry = RetryHeartbeatStaleTrialCallback(max_retry=MOST_RETRIES)
-        if not is_url(storage):
-            return _open_journal(Path(storage), lease, retry)
-        url = storage.replace("postgresql://", "postgresql+psycopg://", 1)
-        beat = max(1, lease // 6)
-        try:
-            return RDBStorage(url, heartbeat_interval=beat, grace_period=lease, heartbeat_stale_trial_callback=retry)
-        except ImportError as error:
-            raise ValueError(
-                f"--storage {storage} needs its driver: pip install 'sb3-isr[tuning]' ({error})."
-            ) from error
+        callback = RetryHeartbeatStaleTrialCallback(max_retry=MOST_RETRIES)
+        if is_url(storage):
+            return _open_database(storage, lease, callback)
+        return _open_journal(Path(storage), lease, callback)
 
 
 def is_url(storage: str) -> bool:
@@ -99,7 +93,7 @@ class LeasedJournal(JournalStorage, BaseHeartbeat):
         self._leases.mkdir(parents=True, exist_ok=True)
         self._lease = lease
         self._callback = callback
-        super().__init__(JournalFileBackend(os.fspath(path)))
+        super().__init__(_Journal(os.fspath(path)))
 
     def record_heartbeat(self, trial_id: int) -> None:
         """
@@ -111,7 +105,7 @@ class LeasedJournal(JournalStorage, BaseHeartbeat):
         """
         :return: Seconds between two heartbeats.
         """
-        return max(1, self._lease // 6)
+        return _beat(self._lease)
 
     def get_heartbeat_stale_trial_callback(self) -> Callable[[Study, FrozenTrial], None]:
         """
@@ -166,6 +160,55 @@ def repair_journal(path: Path) -> int:
     finally:
         lock.release()
     return n_torn
+
+
+def _open_database(url: str, lease: int, callback: Callable[[Study, FrozenTrial], None]) -> RDBStorage:
+    # Workers that start at the same moment may all try to make the tables; all but one of them fail, and find them.
+    for is_last in (False, False, True):
+        try:
+            return RDBStorage(
+                url.replace("postgresql://", "postgresql+psycopg://", 1),
+                heartbeat_interval=_beat(lease),
+                grace_period=lease,
+                heartbeat_stale_trial_callback=callback,
+            )
+        except ImportError as error:
+            raise ValueError(
+                f"--storage needs the database's driver: pip install 'sb3-isr[tuning]' ({error})"
+            ) from error
+        except SQLAlchemyError as error:
+            if is_last:
+                raise ValueError(
+                    "--storage must be a database that can be reached and written, as in "
+                    f"postgresql://user:password@host:5432/database; it says: {error}"
+                ) from error
+            time.sleep(1.0)
+    raise AssertionError  # never reached
+
+
+def _beat(lease: int) -> int:
+    """Seconds between two signs of life."""
+    return max(1, lease // 6)
+
+
+class _Journal(JournalFileBackend):
+    """Optuna's, that first takes out what a worker left half written when it was killed."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self._lock.acquire()
+        try:
+            self._take_out_torn_end()
+        finally:
+            self._lock.release()
+        super().append_logs(logs)
+
+    def _take_out_torn_end(self) -> None:
+        with open(self._file_path, "rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            if size and file.read(1) != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def _open_journal(path: Path, lease: int, callback: Callable[[Study, FrozenTrial], None]) -> LeasedJournal:

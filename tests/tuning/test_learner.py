@@ -63,7 +63,7 @@ def test_the_caregiver_leaves_when_the_whole_training_says_so() -> None:
     for until in range(128, STEPS + 1, 128):
         learner.advance(until)
         labels.append(learner.labels)
-    # Nobody leaves in the midst of an episode, which has 20 steps: the last ones that started before step 640 end at 640.
+    # Nobody leaves in the midst of an episode; those of 20 steps in 4 environments end at 640.
     assert labels == [128, 256, 384, 512, 640, 640, 640, 640, 640, 640]
 
 

@@ -97,7 +97,7 @@ def test_a_nan_that_comes_in_autonomy_is_a_failure_too() -> None:
         n_total = 0
 
         def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-            *rest, info = super().step(action)
+            *rest, _ = super().step(action)
             self.n_total += 1
             return (*rest, {"social_reward": 0.0 if self.n_total < 300 else math.inf})  # type: ignore[return-value]
 
