@@ -4,6 +4,7 @@ from typing import Any
 
 import gymnasium
 
+from sb3_isr.asking import AskAlways, AskAtRandom, AskWhenUnsure
 from sb3_isr.callbacks import ISRCallback, ZooISRCallback
 from sb3_isr.caregivers import (
     Caregiver,
@@ -27,6 +28,9 @@ __all__ = [
     "PAPER_ISR",
     "Always",
     "AnySpaceExtractor",
+    "AskAlways",
+    "AskAtRandom",
+    "AskWhenUnsure",
     "Caregiver",
     "DelayedCaregiver",
     "Fade",

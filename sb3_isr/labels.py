@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from sb3_isr.spaces import Array, Observations, check_batch, put, take, zeros
+from sb3_isr.spaces import Array, Observations, check_batch, concatenate, put, take, zeros
+
+#: A caregiver that gives more different labels is taken to speak in degrees.
+MOST_VALUES = 10
 
 
 class LabelBatch(NamedTuple):
@@ -25,6 +28,64 @@ class LabelBatch(NamedTuple):
     observations: Observations
     actions: Array
     social_rewards: Array
+
+
+class Unlabelled:
+    """
+    Transitions that the caregiver missed, and can be asked about. What it would say is told to who asks, and counted.
+
+    :param labels: The transitions, and what the caregiver would say of each.
+    """
+
+    def __init__(self, labels: LabelBatch) -> None:
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self._labels.actions)
+
+    @property
+    def observations(self) -> Observations:
+        """What the learner saw, ``[n, *shape]``."""
+        return self._labels.observations
+
+    @property
+    def actions(self) -> Array:
+        """What it then did, ``[n, *shape]``."""
+        return self._labels.actions
+
+    def ask(self, index: Array) -> LabelBatch:
+        """
+        :param index: Which of them, int ``[k]``.
+        :return: The caregiver's labels.
+        """
+        return at(self._labels, index)
+
+    def followed_by(self, newer: Unlabelled, most: int) -> Unlabelled:
+        """
+        :param newer: Later transitions.
+        :param most: How many to keep.
+        :return: The newest of both.
+        """
+        both = joined([self._labels, newer._labels])
+        return Unlabelled(at(both, np.arange(max(0, len(both.actions) - most), len(both.actions))))
+
+
+def joined(batches: Sequence[LabelBatch]) -> LabelBatch:
+    """
+    :param batches: At least one.
+    :return: All their labels, in order.
+    """
+    observations, actions, social_rewards = zip(*batches, strict=True)
+    return LabelBatch(concatenate(observations), np.concatenate(actions), np.concatenate(social_rewards))
+
+
+def at(labels: LabelBatch, index: Array) -> LabelBatch:
+    """
+    :param labels: Some labels.
+    :param index: Which of them, int ``[k]``.
+    :return: Those.
+    """
+    return LabelBatch(take(labels.observations, index), labels.actions[index], labels.social_rewards[index])
 
 
 class _Pairs(NamedTuple):
@@ -96,6 +157,12 @@ class LabelStore:
         labels = self._social_rewards[: len(self)]
         return (float(labels.min()), float(labels.max())) if len(labels) else None
 
+    @property
+    def label_values(self) -> tuple[float, ...] | None:
+        """The different labels in the store, ascending; None if there are more than ``MOST_VALUES`` or none."""
+        values = np.unique(self._social_rewards[: len(self)])
+        return tuple(values.tolist()) if 0 < len(values) <= MOST_VALUES else None
+
     def add(self, batch: LabelBatch) -> None:
         """
         Copy labels into the store.
@@ -159,8 +226,7 @@ class LabelStore:
         for start in range(0, len(index), 1024):  # a copy of all labels would double the memory
             chunk = slice(start, start + 1024)
             observations, actions, _ = self._at(index[chunk])
-            seen = list(observations.values()) if isinstance(observations, dict) else [observations]
-            hashes[chunk] = _hashes([*seen, actions])
+            hashes[chunk] = pair_hashes(observations, actions)
         return hashes
 
     def held_out_batches(self, batch_size: int = 1024) -> Iterator[LabelBatch]:
@@ -219,16 +285,20 @@ class LabelStore:
         self._kinds = None
 
     def _at(self, index: Array) -> LabelBatch:
-        return LabelBatch(take(self._observations, index), self._actions[index], self._social_rewards[index])
+        return at(LabelBatch(self._observations, self._actions, self._social_rewards), index)
 
 
-def _hashes(parts: Sequence[Array]) -> Array:
+def pair_hashes(observations: Observations, actions: Array) -> Array:
     """
-    Multilinear hashing modulo 2**64 of elements that consist of several parts, each an array ``[n, ...]``: uint64
-    ``[n]``, the same for equal elements and (but for a chance of about 2**-56 a pair) for no others.
+    Multilinear hashing modulo 2**64 of pairs of observation and action.
+
+    :param observations: Array ``[n, *shape]``, or a dictionary of such arrays.
+    :param actions: Array ``[n, *shape]``.
+    :return: uint64 ``[n]``, the same for equal pairs and (but for a chance of about 2**-56 each) for no others.
     """
-    hashes = np.zeros(len(parts[0]), np.uint64)
-    for number, part in enumerate(parts):
+    seen = list(observations.values()) if isinstance(observations, dict) else [observations]
+    hashes = np.zeros(len(actions), np.uint64)
+    for number, part in enumerate([*seen, actions]):
         rows = np.ascontiguousarray(part).reshape(len(part), -1).view(np.uint8)
         # Always the same weights, but others for each part: small numbers in two parts must not make up for each other.
         weights = np.random.default_rng(number).integers(2**64, size=rows.shape[1], dtype=np.uint64)

@@ -19,6 +19,7 @@ from stable_baselines3.common.utils import get_device
 from torch import nn
 
 from sb3_isr import saving
+from sb3_isr.ensemble import EnsembleMLP
 from sb3_isr.extractors import AnySpaceExtractor, GridCNN, grid_is_channels_last
 from sb3_isr.saving import Header, ISRFileError
 from sb3_isr.spaces import Array, Observations, check_batch, check_spaces, least_element
@@ -60,6 +61,10 @@ class InternalSocialReward(nn.Module):
     [-1, 1] where it is a bounded Box), and a small MLP makes one number of both. Arguments have the names and
     meanings that Stable-Baselines3's policies give them.
 
+    With few labels, let it know what it does not know: several MLPs on the same features start from different weights
+    and agree where labels have taught them, and ``R_i = mean - pessimism * std`` over them is small where they do not
+    (the lower confidence bound of ensembles, as in Lakshminarayanan et al. 2017).
+
     :param observation_space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
     :param action_space: Box, Discrete, MultiDiscrete or MultiBinary.
     :param features_extractor_class: Default: :class:`~sb3_isr.extractors.AnySpaceExtractor`. The observation comes to
@@ -74,17 +79,24 @@ class InternalSocialReward(nn.Module):
     :param normalize_images: Divide uint8 observations with bounds 0 and 255 by 255. Say False for grids of codes.
     :param action_encoding: "one_hot", or the paper's "plane": one more channel that holds the action's number at the
         agent's cell. That is only for MiniGrid's grids with Discrete actions.
+    :param n_members: How many MLPs; they share the features extractor.
+    :param pessimism: How many standard deviations over the members are taken off their mean.
+    :param limit_to_labels: ``R_i`` is nothing that the caregiver would not say: clipped to the range of the labels it
+        was trained on, and where those had few different values (praise or none, say) the nearest of them.
     :param learning_rate: The optimizer's.
     :param optimizer_class: Any of ``torch.optim``.
     :param optimizer_kwargs: Its further keyword arguments.
     :param seed: Seeds the initial weights; the global generators stay as they were.
     :param device: As Stable-Baselines3's.
-    :raises ValueError: If a space is of another kind, or ``action_encoding`` does not suit them.
+    :raises ValueError: If a space is of another kind, ``action_encoding`` does not suit them, or a number is out of
+        range.
     """
 
     #: Smallest and greatest label that it was trained on, in units of the social reward; None if that is not known.
     #: Whoever trains it sets it; it is saved and loaded with the weights.
     label_range: tuple[float, float] | None = None
+    #: The different labels that it was trained on, ascending; None if they were many, or that is not known.
+    label_values: tuple[float, ...] | None = None
 
     def __init__(
         self,
@@ -97,6 +109,9 @@ class InternalSocialReward(nn.Module):
         ortho_init: bool = False,
         normalize_images: bool = True,
         action_encoding: Literal["one_hot", "plane"] = "one_hot",
+        n_members: int = 1,
+        pessimism: float = 0.0,
+        limit_to_labels: bool = False,
         learning_rate: float = 1e-3,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
@@ -105,11 +120,21 @@ class InternalSocialReward(nn.Module):
     ) -> None:
         super().__init__()
         check_spaces(observation_space, action_space)
+        if n_members < 1:
+            raise ValueError(f"n_members must be at least 1, got {n_members!r}.")
+        if not 0.0 <= pessimism < math.inf or (pessimism and n_members == 1):
+            raise ValueError(
+                "pessimism must be a number of standard deviations over members, 0 or more, and 0 where there is one "
+                f"member, got {pessimism!r} with n_members={n_members}; take n_members=5."
+            )
         features_extractor_class = features_extractor_class or AnySpaceExtractor
         self.observation_space = observation_space
         self.action_space = action_space
         self.normalize_images = normalize_images
         self.action_encoding = action_encoding
+        self.n_members = n_members
+        self.pessimism = float(pessimism)
+        self.limit_to_labels = limit_to_labels
         self._architecture = {
             "features_extractor_class": features_extractor_class,
             "features_extractor_kwargs": features_extractor_kwargs or {},
@@ -118,6 +143,9 @@ class InternalSocialReward(nn.Module):
             "ortho_init": ortho_init,
             "normalize_images": normalize_images,
             "action_encoding": action_encoding,
+            "n_members": n_members,
+            "pessimism": self.pessimism,
+            "limit_to_labels": limit_to_labels,
             "learning_rate": float(learning_rate),
             "optimizer_class": optimizer_class,
             "optimizer_kwargs": optimizer_kwargs or {},
@@ -128,8 +156,12 @@ class InternalSocialReward(nn.Module):
                 self._extractor_space(), **(features_extractor_kwargs or {})
             )
             n_features = self.features_extractor.features_dim + self._action_dim()
-            layers = torch_layers.create_mlp(n_features, 1, list(net_arch), activation_fn)
-            self.net = nn.Sequential(*layers)
+            if n_members == 1:
+                self.net: nn.Module = nn.Sequential(
+                    *torch_layers.create_mlp(n_features, 1, list(net_arch), activation_fn)
+                )
+            else:
+                self.net = EnsembleMLP(n_members, n_features, list(net_arch), activation_fn)
             if ortho_init:
                 self.apply(_orthogonal_init)
         self.to(device)
@@ -145,13 +177,13 @@ class InternalSocialReward(nn.Module):
         """Where the weights are."""
         return next(self.net.parameters()).device
 
-    def forward(self, observations: Any, actions: torch.Tensor) -> torch.Tensor:
+    def members(self, observations: Any, actions: torch.Tensor) -> torch.Tensor:
         """
-        For gradients; see :meth:`predict` for NumPy arrays.
+        What each member says by itself, with a gradient.
 
         :param observations: Tensor ``[n, *shape]``, or a dictionary of such tensors.
         :param actions: Tensor ``[n, *shape]``.
-        :return: ``R_i``, float ``[n]``.
+        :return: float ``[n_members, n]``.
         """
         preprocessed = preprocess_obs(observations, self.observation_space, self.normalize_images)
         if self.action_encoding == "plane":
@@ -159,8 +191,22 @@ class InternalSocialReward(nn.Module):
             features = self.features_extractor(self._with_action_plane(preprocessed, actions))
         else:
             features = torch.cat([self.features_extractor(preprocessed), self._encode(actions)], dim=1)
-        internal_reward: torch.Tensor = self.net(features).squeeze(1)
-        return internal_reward
+        said: torch.Tensor = self.net(features)
+        return said.T if self.n_members == 1 else said
+
+    def forward(self, observations: Any, actions: torch.Tensor) -> torch.Tensor:
+        """
+        For gradients; see :meth:`predict` for NumPy arrays.
+
+        :param observations: Tensor ``[n, *shape]``, or a dictionary of such tensors.
+        :param actions: Tensor ``[n, *shape]``.
+        :return: ``R_i``, float ``[n]``, not limited to the labels.
+        """
+        said = self.members(observations, actions)
+        if self.n_members == 1:
+            return said[0]
+        mean = said.mean(dim=0)
+        return mean - self.pessimism * said.std(dim=0, correction=0) if self.pessimism else mean
 
     @torch.no_grad()
     def predict(self, observations: Observations, actions: Array) -> Array:
@@ -172,10 +218,34 @@ class InternalSocialReward(nn.Module):
         :return: float32 ``[n]``, in units of the social reward.
         :raises ValueError: If a shape does not fit the spaces or a number is not finite.
         """
-        n = check_batch("observations", observations, self.observation_space)
-        check_batch("actions", actions, self.action_space, n)
-        internal_reward: Array = self(*self.tensors(observations, actions)).cpu().numpy()
-        return internal_reward
+        internal_reward: Array = self(*self._checked_tensors(observations, actions)).cpu().numpy()
+        return self.limited(internal_reward)
+
+    @torch.no_grad()
+    def predict_members(self, observations: Observations, actions: Array) -> Array:
+        """
+        What each member says of a batch, in one call. Where they differ, no label has taught them.
+
+        :param observations: Array ``[n, *shape]``, or a dictionary of such arrays.
+        :param actions: Array ``[n, *shape]``, as the environment is told them (not scaled).
+        :return: float32 ``[n_members, n]``, in units of the social reward, not limited to the labels.
+        :raises ValueError: If a shape does not fit the spaces or a number is not finite.
+        """
+        said: Array = self.members(*self._checked_tensors(observations, actions)).cpu().numpy()
+        return said
+
+    def limited(self, rewards: Array) -> Array:
+        """
+        :param rewards: Any rewards, float32 ``[...]``.
+        :return: The same, limited to the labels if the ISR is.
+        """
+        if not self.limit_to_labels:
+            return rewards
+        if self.label_values is not None:
+            values = np.asarray(self.label_values, np.float32)
+            halfway = (values[:-1] + values[1:]) / 2
+            return np.asarray(values[np.searchsorted(halfway, rewards)])  # half way, the lower one
+        return rewards if self.label_range is None else np.clip(rewards, *self.label_range)
 
     def tensor(self, array: Any) -> torch.Tensor:
         """
@@ -193,6 +263,11 @@ class InternalSocialReward(nn.Module):
         if isinstance(observations, dict):
             return {key: self.tensor(value) for key, value in observations.items()}, self.tensor(actions)
         return self.tensor(observations), self.tensor(actions)
+
+    def _checked_tensors(self, observations: Observations, actions: Array) -> tuple[Any, torch.Tensor]:
+        n = check_batch("observations", observations, self.observation_space)
+        check_batch("actions", actions, self.action_space, n)
+        return self.tensors(observations, actions)
 
     def check_spaces(self, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
         """
@@ -218,7 +293,9 @@ class InternalSocialReward(nn.Module):
             low, high = self.label_range
             if not -math.inf < low <= high < math.inf:
                 raise ValueError(f"label_range must be two finite numbers, the smaller first, got {self.label_range}.")
-        header = Header(self.observation_space, self.action_space, self._architecture, self.label_range)
+        header = Header(
+            self.observation_space, self.action_space, self._architecture, self.label_range, self.label_values
+        )
         saving.write(Path(path), header, self.state_dict())
 
     @classmethod
@@ -278,6 +355,7 @@ class InternalSocialReward(nn.Module):
         if reward.shape != (1,) or not np.isfinite(reward).all():
             raise saving.unfit(f"it rewards a transition with {reward}, not with a finite number")
         isr.label_range = header.label_range
+        isr.label_values = header.label_values
         return isr
 
     def _extractor_space(self) -> gym.Space[Any]:
@@ -329,6 +407,11 @@ class InternalSocialReward(nn.Module):
 
 
 def _orthogonal_init(module: nn.Module) -> None:
+    if isinstance(module, EnsembleMLP):
+        for weight, bias in zip(module.weights, module.biases, strict=True):
+            for of_member in weight.data:
+                nn.init.orthogonal_(of_member, gain=2**0.5)
+            nn.init.zeros_(bias)
     if isinstance(module, nn.Linear | nn.Conv2d):
         nn.init.orthogonal_(module.weight, gain=2**0.5)
         if module.bias is not None:

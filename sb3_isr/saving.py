@@ -28,7 +28,9 @@ from sb3_isr.space_json import space_from_json, space_to_json
 from sb3_isr.version import __version__
 
 #: Raised by one whenever an older sb3-isr could not read what is written.
-FORMAT = 1
+FORMAT = 2
+#: What an ISR of format 1 did not have.
+_SINCE_FORMAT_2: dict[str, Any] = {"n_members": 1, "pessimism": 0.0, "limit_to_labels": False}
 
 
 class ISRFileError(ValueError):
@@ -43,12 +45,14 @@ class Header(NamedTuple):
     :param action_space: What it was made for.
     :param architecture: Further arguments of ``InternalSocialReward``.
     :param label_range: Smallest and greatest label it was trained on; None if that is not known.
+    :param label_values: The different labels, ascending; None if they were many, or that is not known.
     """
 
     observation_space: gym.Space[Any]
     action_space: gym.Space[Any]
     architecture: dict[str, Any]
     label_range: tuple[float, float] | None
+    label_values: tuple[float, ...] | None
 
 
 _HEADER: dict[str, type[Any]] = {
@@ -67,6 +71,9 @@ _ARCHITECTURE: dict[str, type[Any]] = {
     "ortho_init": bool,
     "normalize_images": bool,
     "action_encoding": str,
+    "n_members": int,
+    "pessimism": float,
+    "limit_to_labels": bool,
     "learning_rate": float,
     "optimizer_class": str,
     "optimizer_kwargs": dict,
@@ -182,7 +189,8 @@ def _header_to_json(header: Header) -> str:
         "observation_space": space_to_json(header.observation_space),
         "action_space": space_to_json(header.action_space),
         "architecture": architecture,
-        "label_range": None if header.label_range is None else [float(label) for label in header.label_range],
+        "label_range": _floats(header.label_range),
+        "label_values": _floats(header.label_values),
     }
     try:
         return json.dumps(value, allow_nan=False)
@@ -200,12 +208,14 @@ def _header_from_json(text: str) -> Header:
         raise unfit(f"it has no header of ours ({error})") from error
     _check_format(header)
     _check_kinds("header", header, _HEADER)
+    header["architecture"] = {**_SINCE_FORMAT_2, **header["architecture"]}
     _check_architecture(header["architecture"])
     try:
         spaces = space_from_json(header["observation_space"]), space_from_json(header["action_space"])
     except ValueError as error:
         raise unfit(f"its header is damaged ({error})") from error
-    return Header(*spaces, header["architecture"], _label_range(header.get("label_range")))
+    labels = _label_range(header.get("label_range")), _label_values(header.get("label_values"))
+    return Header(*spaces, header["architecture"], *labels)
 
 
 def _check_format(header: Any) -> None:
@@ -241,3 +251,16 @@ def _label_range(value: Any) -> tuple[float, float] | None:
     if not is_pair or not all(map(math.isfinite, value)) or value[0] > value[1]:
         raise unfit(f"its header is damaged: label_range must be two ascending numbers, got {reprlib.repr(value)}")
     return value[0], value[1]
+
+
+def _label_values(value: Any) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    is_list = isinstance(value, list) and len(value) > 0 and all(type(label) is float for label in value)
+    if not is_list or not all(map(math.isfinite, value)) or value != sorted(set(value)):
+        raise unfit(f"its header is damaged: label_values must be ascending numbers, got {reprlib.repr(value)}")
+    return tuple(value)
+
+
+def _floats(labels: tuple[float, ...] | None) -> list[float] | None:
+    return None if labels is None else [float(label) for label in labels]

@@ -38,14 +38,15 @@ def fit(
     seed: int = 0,
 ) -> TrainingMetrics:
     """
-    Regress the labels on observation and action. Training goes on from the ISR's present weights and optimizer. The
-    learning rate falls to 0 over the gradient steps (a half cosine), so that the last batches leave no noise behind.
+    Regress the labels on observation and action, each member by itself. Training goes on from the ISR's present weights
+    and optimizer. The learning rate falls to 0 over the gradient steps (a half cosine), so that the last batches leave
+    no noise behind.
 
     :param isr: The model; changed in place.
     :param store: The labels.
     :param gradient_steps: How many batches to fit. One epoch is ``len(store) / batch_size`` of them.
     :param batch_size: Labels in a batch.
-    :param max_grad_norm: The gradient's norm is clipped at this.
+    :param max_grad_norm: The gradient's norm is clipped at this, times the root of the number of members.
     :param seed: Seeds what a network of one's own draws while training (dropout, say). The global generators are
         left as they were, so that the learner's own run does not change.
     :return: How well it went.
@@ -62,17 +63,18 @@ def fit(
             for group, learning_rate in zip(isr.optimizer.param_groups, learning_rates, strict=True):
                 group["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * step / gradient_steps))
             batch = store.sample(batch_size)
-            loss = F.mse_loss(isr(*isr.tensors(batch.observations, batch.actions)), isr.tensor(batch.social_rewards))
+            said = isr.members(*isr.tensors(batch.observations, batch.actions))
+            loss = F.mse_loss(said, isr.tensor(batch.social_rewards).expand_as(said))
             isr.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(isr.parameters(), max_grad_norm)
+            (isr.n_members * loss).backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(isr.parameters(), max_grad_norm * math.sqrt(isr.n_members))
             isr.optimizer.step()
             if step >= gradient_steps - last_tenth:
                 loss_sum += loss.detach()
     for group, learning_rate in zip(isr.optimizer.param_groups, learning_rates, strict=True):
         group["lr"] = learning_rate
     isr.eval()
-    isr.label_range = store.label_range
+    isr.label_range, isr.label_values = store.label_range, store.label_values
     return TrainingMetrics(float(loss_sum) / last_tenth, held_out_mse(isr, store), len(store), gradient_steps)
 
 

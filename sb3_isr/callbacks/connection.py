@@ -11,7 +11,7 @@ import numpy as np
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 
-from sb3_isr.labels import LabelBatch
+from sb3_isr.labels import LabelBatch, Unlabelled
 from sb3_isr.spaces import Array
 from sb3_isr.wrappers import ISRRewardWrapper, VecISRReward
 from sb3_isr.wrappers.composer import InternalReward, Sums
@@ -63,13 +63,15 @@ class Connection:
         probability: float,
         coefficient: float,
         rngs: Sequence[np.random.Generator],
+        keeps_unlabelled: bool,
     ) -> None:
         """As ``RewardComposer.connect``; one generator for each environment."""
+        common = internal_reward, probability, coefficient
         if self._vec_wrapper is not None:
-            self._vec_wrapper.isr_call("connect", internal_reward, probability, coefficient, rngs)
+            self._vec_wrapper.isr_call("connect", *common, rngs, keeps_unlabelled)
             return
         for i, rng in enumerate(rngs):
-            self._base.env_method("isr_call", "connect", internal_reward, probability, coefficient, [rng], indices=i)
+            self._base.env_method("isr_call", "connect", *common, [rng], keeps_unlabelled, indices=i)
 
     def update(self, internal_reward: InternalReward, probability: float) -> None:
         """As ``RewardComposer.update``."""
@@ -90,6 +92,12 @@ class Connection:
         :return: The labels given since the last call.
         """
         return [labels for labels in self._call("take_labels") if labels is not None]
+
+    def take_unlabelled(self) -> list[Unlabelled]:
+        """
+        :return: What the caregiver missed since the last call, if that is kept.
+        """
+        return [missed for missed in self._call("take_unlabelled") if missed is not None]
 
     def last_internal_rewards(self) -> Array:
         """

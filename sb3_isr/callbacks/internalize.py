@@ -17,6 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_isr.asking import Ask, AskAlways, Asker, AskWhenUnsure, asking
 from sb3_isr.callbacks.checkpoint import Algorithm, load_model, newest_checkpoint, restore_generators, save_checkpoint
 from sb3_isr.callbacks.connection import Connection
 from sb3_isr.callbacks.relabel import ReplayRelabeler
@@ -50,11 +51,15 @@ class ISRCallback(BaseCallback):
 
     The training environment must be wrapped in :class:`~sb3_isr.VecISRReward` (or each of its environments in
     :class:`~sb3_isr.ISRRewardWrapper`). The ISR is trained at each departure, that is when the probability of the
-    caregiver's presence first falls below 1 and whenever it falls to 0, and besides every ``train_every`` steps.
+    caregiver's presence first falls below 1 and whenever it falls to 0, besides every ``train_every`` steps, and
+    whenever the caregiver was called back.
 
     :param presence: Presence schedule or its text: ``always``, ``never``, ``leave_at_0.5``, ``fade_0.25_0.75``,
         ``visits_0.5_0.1_0.01``; the numbers are fractions of training. Drawn for each environment at each episode's
         start.
+    :param ask: Which transitions become labels: ``ask_always``, ``ask_at_random_500``, ``ask_when_unsure_500`` (the
+        number is the most labels in all), or one of :class:`~sb3_isr.AskAlways`, :class:`~sb3_isr.AskAtRandom` and
+        :class:`~sb3_isr.AskWhenUnsure`. While the caregiver attends, it rewards the learner whatever it is asked.
     :param isr: An ISR that was trained before, or the path of its file. By default a new one is made.
     :param isr_kwargs: Arguments of :class:`~sb3_isr.InternalSocialReward` for the new one. For YAML, its classes may be
         given by their dotted names.
@@ -80,6 +85,7 @@ class ISRCallback(BaseCallback):
     def __init__(
         self,
         presence: str | PresenceSchedule = "leave_at_0.5",
+        ask: str | Ask = "ask_always",
         isr: InternalSocialReward | str | os.PathLike[str] | None = None,
         isr_kwargs: dict[str, Any] | None = None,
         coefficient: float = 1.0,
@@ -103,6 +109,7 @@ class ISRCallback(BaseCallback):
         if not np.isfinite(coefficient):
             raise ValueError(f"coefficient must be finite, got {coefficient!r}.")
         self.presence = presence_schedule(presence)
+        self.ask = asking(ask)
         self.coefficient = coefficient
         self.train_every = train_every
         self.checkpoint_dir = None if checkpoint_dir is None else Path(checkpoint_dir)
@@ -118,9 +125,11 @@ class ISRCallback(BaseCallback):
         self._store_kwargs: dict[str, Any] = {"capacity": capacity, "held_out": held_out}
         self._relabel = relabel
         self._clock = Clock(is_trained=isr is not None)
+        self._has_heard = False
         self._has_warned = False
         self._connection: Connection
         self._relabeler: ReplayRelabeler | None = None
+        self._asker: Asker | None = None
         self._rngs: list[np.random.Generator] | None = None
         self._generators: dict[str, Any] | None = None
 
@@ -153,6 +162,7 @@ class ISRCallback(BaseCallback):
         self.init_callback(model)
         self._read_learned(path)
         self._rngs, self._clock, self._generators = state["rngs"], state["clock"], state["generators"]
+        self._asker = state["asker"]
         if self._relabeler is not None:
             self._relabeler.stored = state["relabeler"]
         return model
@@ -170,7 +180,7 @@ class ISRCallback(BaseCallback):
     def _make_parts(self) -> None:
         spaces = self._connection.spaces()
         seeds = np.random.SeedSequence(self.model.seed if self.seed is None else self.seed)
-        isr_seed, store_seed, self._fit_seed = (int(number) for number in seeds.generate_state(3))
+        isr_seed, store_seed, self._fit_seed, ask_seed = (int(number) for number in seeds.generate_state(4))
         self._rngs = [np.random.default_rng(child) for child in seeds.spawn(self._connection.n_envs)]
         if isinstance(self._given_isr, InternalSocialReward):
             self.isr = self._given_isr
@@ -180,11 +190,24 @@ class ISRCallback(BaseCallback):
             kwargs = {"seed": isr_seed, "device": self.model.device, **self._isr_kwargs}
             self.isr = InternalSocialReward(*spaces, **kwargs)
         self.store = LabelStore(*spaces, **self._store_kwargs, seed=store_seed)
+        if not isinstance(self.ask, AskAlways):
+            self._asker = Asker(self.ask, self.presence, np.random.default_rng(ask_seed))
+        if isinstance(self.ask, AskWhenUnsure) and self.isr.n_members == 1:
+            raise ValueError(
+                f"An ISR of one member is never unsure, got n_members=1 with {self.ask!r}; give it several: "
+                'isr_kwargs={"n_members": 5}.'
+            )
 
     def _on_training_start(self) -> None:
         assert self._rngs is not None
         self._follow_presence()
-        self._connection.connect(self.isr.predict, self._clock.probability, self.coefficient, self._rngs)
+        self._connection.connect(
+            self.isr.predict,
+            self._clock.probability,
+            self.coefficient,
+            self._rngs,
+            keeps_unlabelled=self._asker is not None,
+        )
 
     def _on_rollout_start(self) -> None:
         # The one moment at which SB3 holds no half-stored transition and no half-filled rollout.
@@ -205,8 +228,7 @@ class ISRCallback(BaseCallback):
             self._connection.update(self.isr.predict, self._clock.probability)
         # SB3's off-policy rollouts are a step or so; it logs at some episode's end, right after this.
         if self._is_off_policy and (self.n_calls % MOST_STEPS == 0 or self.locals["dones"].any()):
-            self._collect_labels()
-            self._log()
+            self._collect()
         return True
 
     def _follow_presence(self) -> bool:
@@ -225,8 +247,7 @@ class ISRCallback(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         if not self._is_off_policy:
-            self._collect_labels()
-            self._log()
+            self._collect()
 
     def _on_training_end(self) -> None:
         self._collect_labels()
@@ -263,7 +284,8 @@ class ISRCallback(BaseCallback):
         return max(0.0, 1.0 - self.model.num_timesteps / max(1, self.model._total_timesteps))
 
     def _check_departure(self) -> None:
-        if not self._clock.is_trained and self.coefficient and len(self.store) == 0:
+        calls_back = self._asker is not None and self._asker.n_for_calls > 0
+        if not self._clock.is_trained and self.coefficient and len(self.store) == 0 and not calls_back:
             raise ValueError(
                 "The caregiver must give labels before it leaves, but there is none and it leaves at step "
                 f"{self.model.num_timesteps} ({self.presence!r}). Let it stay longer, see that "
@@ -274,7 +296,12 @@ class ISRCallback(BaseCallback):
     def _write_checkpoint(self, folder: Path) -> dict[str, Any]:
         self._write_learned(folder)
         relabeler = None if self._relabeler is None else self._relabeler.stored
-        return {"rngs": self._connection.rngs(), "clock": self._clock, "relabeler": relabeler}
+        return {
+            "rngs": self._connection.rngs(),
+            "clock": self._clock,
+            "relabeler": relabeler,
+            "asker": self._asker,
+        }
 
     def _write_learned(self, folder: Path) -> None:
         self.isr.save(folder / "isr.safetensors")
@@ -292,9 +319,24 @@ class ISRCallback(BaseCallback):
         assert isinstance(buffer, ReplayBuffer)
         return buffer
 
+    def _collect(self) -> None:
+        self._collect_labels()
+        if self._asker is not None:
+            labels = self._asker.call(1.0 - self._progress_remaining(), self.isr)
+            if labels is not None:
+                self.store.add(labels)
+                self.train()
+        self._log()
+
     def _collect_labels(self) -> None:
         for labels in self._connection.take_labels():
+            self._has_heard = True
+            if self._asker is not None:
+                labels = self._asker.attend(labels, 1.0 - self._progress_remaining())
             self.store.add(labels)
+        for missed in self._connection.take_unlabelled():
+            assert self._asker is not None
+            self._asker.miss(missed)
 
     def _log(self) -> None:
         sums = self._connection.take_sums()
@@ -311,7 +353,7 @@ class ISRCallback(BaseCallback):
             self._warn_if_nothing_was_said(sums)
 
     def _warn_if_nothing_was_said(self, sums: Sums) -> None:
-        if sums.presence and not self.store.n_added and not self._has_warned:
+        if sums.presence and not self._has_heard and not self._has_warned:
             self._has_warned = True
             warnings.warn(
                 'The caregiver attended whole episodes and gave no label: no info had the key "social_reward". '

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sb3_isr.envs.coin_game_rules import MAPS
-from sb3_isr.experiments.runs import FEW_LABELS
+from sb3_isr.experiments.figures import FEW_LABELS
 from sb3_isr.experiments.statistics import estimate, welch
 from sb3_isr.experiments.values import ON_LAST, Values
 

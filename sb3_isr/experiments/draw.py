@@ -10,14 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sb3_isr.envs.coin_game_rules import MAPS
+from sb3_isr.experiments.figures import hacking_runs, isr_training, old_task_runs
 from sb3_isr.experiments.protocols import Protocol
 from sb3_isr.experiments.results import Results
-from sb3_isr.experiments.runs import (
-    Run,
-    hacking_runs,
-    isr_training,
-    old_task_runs,
-)
+from sb3_isr.experiments.runs import Run
 from sb3_isr.experiments.statistics import interquartile_mean, interval
 from sb3_isr.experiments.values import (
     ON_LAST,

@@ -13,14 +13,15 @@ import torch
 from stable_baselines3 import PPO
 
 from sb3_isr.callbacks import ISRCallback
+from sb3_isr.experiments.few_labels import Signals, ask_of, labels_before
 from sb3_isr.experiments.learning import GoalEpisodes, Progress, learn
 from sb3_isr.experiments.paper_isr import fit_as_published
 from sb3_isr.experiments.prosocial_baselines import goals_per_episode, helper, random_learner
 from sb3_isr.experiments.protocols import TASKS, Protocol, isr_kwargs, policy
-from sb3_isr.experiments.runs import Autonomy, Baseline, Internalization, Run, Socialization
-from sb3_isr.labels import LabelBatch, LabelStore
+from sb3_isr.experiments.runs import Autonomy, Baseline, FewLabels, Internalization, Run, Socialization
+from sb3_isr.labels import LabelBatch, LabelStore, at
 from sb3_isr.model import InternalSocialReward
-from sb3_isr.spaces import Array, Observations, take
+from sb3_isr.spaces import Array, Observations
 from sb3_isr.trainer import fit
 from sb3_isr.wrappers import VecISRReward
 
@@ -91,8 +92,8 @@ def _internalize(run: Internalization, work: Path, progress: Progress) -> Result
     n = len(trained_on.actions)
     rng = np.random.default_rng(run.seed)
     samples = {
-        "train": _at(trained_on, rng.permutation(n)[:LOSS_LABELS]),
-        "held_out": _at(held_out, rng.permutation(len(held_out.actions))[:LOSS_LABELS]),
+        "train": at(trained_on, rng.permutation(n)[:LOSS_LABELS]),
+        "held_out": at(held_out, rng.permutation(len(held_out.actions))[:LOSS_LABELS]),
     }
     batch_size = run.batch_size or 1
     gradient_steps = protocol.isr_gradient_steps or -(-n // batch_size)
@@ -135,6 +136,39 @@ def _play(run: Baseline, work: Path, progress: Progress) -> Result:
     policies = {"random learner": random_learner(run.seed), "perfect helper": helper}
     goals = goals_per_episode(policies[run.policy], run.n_episodes, run.n_episodes * run.seed + EVALUATION_SEED)
     return {"goals": float(goals.mean())}
+
+
+@_execute.register
+def _live_on_few_labels(run: FewLabels, work: Path, progress: Progress) -> Result:
+    protocol, method = run.protocol, run.method
+    folder = work / run.socialization.path
+    model = PPO.load(folder / f"{run.start}.zip", env=_games(run.task, protocol), device="cpu")
+    model.set_random_seed(run.seed + AUTONOMY_SEED)
+    isr = {
+        "n_members": method.n_members,
+        "pessimism": method.pessimism,
+        "limit_to_labels": method.limit_to_labels,
+    }
+    gradient_steps, batch_size = (2000, 256) if run.n_labels is None or run.n_labels > 1000 else (500, 64)
+    labels, _, _ = _labels(folder / "labels.npz", Internalization(run.socialization, run.socialization.steps))
+    if run.n_labels is not None:
+        labels = labels_before(run, labels, run.n_labels - run.n_calls_back)
+    internalizing = ISRCallback(
+        "never",
+        ask=ask_of(run),
+        isr_kwargs={**isr_kwargs(protocol, run.task), **isr, "device": "cpu"},
+        gradient_steps=gradient_steps,
+        batch_size=batch_size,
+        capacity=max(run.n_labels or 0, len(labels.actions)),
+        held_out=0.0,
+        seed=run.seed,
+    )
+    internalizing.init_callback(model)
+    internalizing.store.add(labels)
+    fit(internalizing.isr, internalizing.store, gradient_steps, batch_size, seed=run.seed)
+    episodes, signals = GoalEpisodes(progress), Signals(internalizing)
+    model.learn(run.steps, callback=[internalizing, episodes, signals])
+    return {"curves": episodes.curves(), "signals": signals.kept, "n_labels": internalizing.store.n_added}
 
 
 class ThresholdedISR(InternalSocialReward):
@@ -208,16 +242,12 @@ def _labels(path: Path, run: Internalization) -> tuple[LabelBatch, LabelBatch, L
     rollout = run.protocol.n_envs * run.protocol.n_steps
     n = min(-(-run.steps // rollout) * rollout, len(labels.actions))  # whole rollouts, as they are learned from
     n_trained_on = n * 9 // 10
-    trained_on, held_out = _at(labels, np.arange(n_trained_on)), _at(labels, np.arange(n_trained_on, n))
+    trained_on, held_out = at(labels, np.arange(n_trained_on)), at(labels, np.arange(n_trained_on, n))
     if run.n_labels is not None:
         chosen = np.random.default_rng(run.seed).permutation(n_trained_on)[: run.n_labels]
-        trained_on = _at(trained_on, np.sort(chosen))
+        trained_on = at(trained_on, np.sort(chosen))
     total = len(labels.actions)
-    return trained_on, held_out, _at(labels, np.arange(total * 9 // 10, total))
-
-
-def _at(labels: LabelBatch, index: Array) -> LabelBatch:
-    return LabelBatch(take(labels.observations, index), labels.actions[index], labels.social_rewards[index])
+    return trained_on, held_out, at(labels, np.arange(total * 9 // 10, total))
 
 
 def _store(isr: InternalSocialReward, labels: LabelBatch, seed: int) -> LabelStore:
@@ -259,7 +289,7 @@ def _mse(isr: InternalSocialReward, labels: LabelBatch) -> float:
     """Mean squared error on labels as they came, in units of the social reward, squared."""
     squared_error = 0.0
     for start in range(0, len(labels.actions), 4096):
-        part = _at(labels, np.arange(start, min(start + 4096, len(labels.actions))))
+        part = at(labels, np.arange(start, min(start + 4096, len(labels.actions))))
         error = isr.predict(part.observations, part.actions) - part.social_rewards
         squared_error += float((error.astype(float) ** 2).sum())
     return squared_error / len(labels.actions)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from sb3_isr.experiments.claims import findings, verdict
 from sb3_isr.experiments.draw import draw
+from sb3_isr.experiments.figures import FIGURES, hacking_runs
 from sb3_isr.experiments.protocols import Protocol
 from sb3_isr.experiments.results import Results, write_text
-from sb3_isr.experiments.runs import FIGURES, NEW_TASKS, hacking_runs
+from sb3_isr.experiments.runs import NEW_TASKS
 from sb3_isr.experiments.statistics import estimate
 from sb3_isr.experiments.values import (
     EVALUATIONS,

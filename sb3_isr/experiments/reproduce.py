@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from sb3_isr.experiments.claims import findings, verdict
+from sb3_isr.experiments.figures import FIGURES
 from sb3_isr.experiments.protocols import PROTOCOLS, Protocol
 from sb3_isr.experiments.report import summary, table, write_report
 from sb3_isr.experiments.results import Results
 from sb3_isr.experiments.runner import OpenWorkers, dask_workers, local_processes, missing, run_all
-from sb3_isr.experiments.runs import FIGURES, Run
+from sb3_isr.experiments.runs import Run
 from sb3_isr.experiments.values import done_seeds, figure_values
 
 

@@ -1,13 +1,13 @@
 """
-The paper's figures as data: a figure is a list of runs, and a run is a frozen dataclass.
+Experiments as data: a run is a frozen dataclass, which says everything that its result depends on.
 
 Equal runs are one run: figures share what they can, and one socialization serves all that starts from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
@@ -19,9 +19,6 @@ Checkpoint = Literal["last", "best"]
 
 #: Where learners are evaluated that were socialized with 1 wall.
 NEW_TASKS = ("5 walls", *MAPS)
-
-#: Labels of an internalization that is incomplete for sure, see figure 6.
-FEW_LABELS = 500
 
 
 @dataclass(frozen=True)
@@ -187,171 +184,80 @@ class Baseline:
         return _path(self, "baseline", f"prosocial {self.policy}")
 
 
-Run: TypeAlias = Socialization | Internalization | Autonomy | Baseline
+@dataclass(frozen=True)
+class Method:
+    """
+    What is asked of the caregiver, and what an ISR makes of its labels.
+
+    :param name: What tables call it.
+    :param n_members: The ISR's.
+    :param pessimism: The ISR's.
+    :param limit_to_labels: The ISR's.
+    :param half_praised: Of the labels of the socialization, half are of praised transitions.
+    :param calls: To what the caregiver is called back, for half of the labels; None if it leaves once, after all.
+    :param n_calls: How often.
+    """
+
+    name: str
+    n_members: int = 1
+    pessimism: float = 0.0
+    limit_to_labels: bool = False
+    half_praised: bool = False
+    calls: Literal["random", "unsure"] | None = None
+    n_calls: int = 10
 
 
 @dataclass(frozen=True)
-class Figure:
+class FewLabels:
     """
-    :param title: What the figure shows.
-    :param runs: All runs of one seed.
-    :param seeds: How many seeds each protocol's committed results are to have; 0 if it does not have the figure.
+    A socialized learner goes on with an ISR that is given a number of labels: some of the socialization (without its
+    last tenth, which is held out), and those for which the caregiver is called back.
+
+    :param socialization: What it starts from.
+    :param task: One of ``TASKS``: the old one or a new one.
+    :param method: How the labels are asked for, and used.
+    :param n_labels: How many in all; None for all of the socialization's.
+    :param start: The socialization's last checkpoint, or the best by training reward.
+    :param steps: Environment steps.
     """
 
-    title: str
-    runs: Callable[[Protocol, int], list[Run]]
-    seeds: dict[str, int]
+    socialization: Socialization
+    task: str
+    method: Method
+    n_labels: int | None
+    start: Checkpoint = "last"
+    steps: int = 100_000
 
+    @property
+    def protocol(self) -> Protocol:
+        """Networks, settings and lengths."""
+        return self.socialization.protocol
 
-def autonomy_in_old_task(socialization: Socialization, condition: Condition) -> Autonomy:
-    """
-    :return: Figures 1b, 4a and 7: the task stays the same.
-    """
-    isr = internalization(socialization) if condition == "isr" else None
-    return Autonomy(socialization, socialization.task, condition, socialization.protocol.autonomy_steps, isr)
+    @property
+    def seed(self) -> int:
+        """Seeds everything."""
+        return self.socialization.seed
 
+    @property
+    def n_calls_back(self) -> int:
+        """Labels for which the caregiver is called back."""
+        return self.n_labels // 2 if self.n_labels is not None and self.method.calls is not None else 0
 
-def internalization(socialization: Socialization, n_labels: int | None = None) -> Internalization:
-    """
-    :return: The ISR that autonomy is given.
-    """
-    return Internalization(socialization, socialization.protocol.socialization_steps, n_labels)
+    @property
+    def requires(self) -> tuple[Run, ...]:
+        """Runs that must be done before."""
+        return (self.socialization,)
 
-
-def autonomy_on(
-    task: str, protocol: Protocol, seed: int, condition: Condition, n_labels: int | None = None
-) -> Autonomy:
-    """
-    :return: Figures 4b, 5 and 6: a new task after socialization with 1 wall. On the maps the published learner starts
-        from its best checkpoint, and an internal reward counts only above half of the praise.
-    """
-    socialization = Socialization(protocol, "1 wall", protocol.slow_learning_rate, seed)
-    is_map = task in MAPS
-    return Autonomy(
-        socialization,
-        task,
-        condition,
-        protocol.new_task_steps,
-        internalization(socialization, n_labels) if condition == "isr" else None,
-        start="best" if is_map else "last",
-        threshold=0.2 if is_map and condition == "isr" else None,
-        evaluate_on=(task,),
-    )
-
-
-def frozen(protocol: Protocol, seed: int) -> Autonomy:
-    """
-    :return: The learner that stays in the old task with its caregiver for as long, and is only evaluated in new ones.
-    """
-    socialization = Socialization(protocol, "1 wall", protocol.slow_learning_rate, seed)
-    return Autonomy(socialization, "1 wall", "oracle", protocol.new_task_steps, evaluate_on=NEW_TASKS)
-
-
-def old_task_runs(name: str, protocol: Protocol, seed: int) -> dict[Condition, Autonomy]:
-    """
-    :param name: Figure 1b, 4a or 7.
-    :param protocol: Which protocol.
-    :param seed: Which seed.
-    :return: Its runs by condition.
-    """
-    conditions: tuple[Condition, ...] = ("none", "oracle") if name == "fig1b" else ("isr", "none", "oracle")
-    if name == "fig7":
-        longer = replace(
-            protocol,
-            socialization_steps=2 * protocol.socialization_steps,
-            autonomy_steps=2 * protocol.autonomy_steps,
+    @property
+    def path(self) -> PurePosixPath:
+        """Names it: the result's path without its ending."""
+        before = f"{self.socialization.task} lr {self.socialization.learning_rate:g}"
+        return _path(
+            self, "few_labels", f"{before} to {self.task}", f"labels {self.n_labels or 'all'}", self.method.name
         )
-        socialization = Socialization(longer, "prosocial", protocol.learning_rate, seed)
-    else:
-        rate = protocol.slow_learning_rate if name == "fig1b" else protocol.learning_rate
-        socialization = Socialization(protocol, "3 walls", rate, seed)
-    return {condition: autonomy_in_old_task(socialization, condition) for condition in conditions}
 
 
-def _fig1b(protocol: Protocol, seed: int) -> list[Run]:
-    return [*old_task_runs("fig1b", protocol, seed).values()]
-
-
-def isr_training(protocol: Protocol, seed: int) -> Internalization:
-    """
-    :return: Figure 3a: the paper trains this one in batches of 10, and more slowly.
-    """
-    socialization = Socialization(protocol, "3 walls", protocol.learning_rate, seed)
-    if protocol.networks == "mlp":
-        return internalization(socialization)
-    return Internalization(socialization, protocol.socialization_steps, batch_size=10, learning_rate=3e-5)
-
-
-def label_curve(protocol: Protocol, seed: int) -> list[Internalization]:
-    """
-    :return: Figure 3b: one ISR for each number of steps.
-    """
-    socialization = Socialization(protocol, "3 walls", protocol.learning_rate, seed)
-    return [Internalization(socialization, steps) for steps in protocol.label_steps]
-
-
-def _fig4a(protocol: Protocol, seed: int) -> list[Run]:
-    return [*old_task_runs("fig4a", protocol, seed).values()]
-
-
-def _fig4b(protocol: Protocol, seed: int) -> list[Run]:
-    runs = [autonomy_on("5 walls", protocol, seed, condition) for condition in ("isr", "oracle")]
-    return [*runs, frozen(protocol, seed)]
-
-
-def _fig5(protocol: Protocol, seed: int) -> list[Run]:
-    runs = [autonomy_on(task, protocol, seed, condition) for task in MAPS for condition in ("isr", "oracle")]
-    return [*runs, frozen(protocol, seed)]
-
-
-def hacking_runs(protocol: Protocol, seed: int) -> list[Autonomy]:
-    """
-    :return: Figure 6: every ISR on every map; the fast protocol's ISR is also given few labels, since with all of them
-        it is hardly incomplete.
-    """
-    label_counts = (None, FEW_LABELS) if protocol.networks == "mlp" else (None,)
-    return [autonomy_on(task, protocol, seed, "isr", n_labels) for n_labels in label_counts for task in MAPS]
-
-
-def baselines(protocol: Protocol, seed: int) -> list[Baseline]:
-    """
-    :return: What figure 7's learners are compared to.
-    """
-    return [Baseline(protocol, "random learner", seed), Baseline(protocol, "perfect helper", seed)]
-
-
-def _fig7(protocol: Protocol, seed: int) -> list[Run]:
-    return [*old_task_runs("fig7", protocol, seed).values(), *baselines(protocol, seed)]
-
-
-def _all_seeds(paper: int) -> dict[str, int]:
-    return {"fast": 10, "paper": paper}
-
-
-FIGURES: dict[str, Figure] = {
-    "fig1b": Figure("Without social rewards, socialized behaviour is unlearned", _fig1b, _all_seeds(10)),
-    "fig3a": Figure(
-        "The ISR's training and held-out loss fall",
-        lambda protocol, seed: [isr_training(protocol, seed)],
-        _all_seeds(10),
-    ),
-    "fig3b": Figure(
-        "The more labels, the lower the ISR's held-out error", lambda *at: [*label_curve(*at)], _all_seeds(10)
-    ),
-    "fig4a": Figure("With the ISR, learning goes on after the caregiver has left", _fig4a, _all_seeds(10)),
-    "fig4b": Figure("Out of distribution: socialized with 1 wall, then 5 random walls", _fig4b, _all_seeds(3)),
-    "fig5": Figure("Out of distribution: five hand-made maps", _fig5, _all_seeds(3)),
-    "fig6": Figure(
-        "Reward hacking: internal return rises while fewer goals are reached",
-        lambda *at: [*hacking_runs(*at)],
-        _all_seeds(3),
-    ),
-    "fig7": Figure(
-        "The prosocial game: a learner praised only when another reached its goal goes on helping",
-        _fig7,
-        {"fast": 5, "paper": 0},
-    ),
-}
+Run: TypeAlias = Socialization | Internalization | Autonomy | Baseline | FewLabels
 
 
 def with_requirements(runs: Iterable[Run]) -> list[Run]:

@@ -11,13 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sb3_isr.envs.coin_game_rules import MAPS, PRAISE
-from sb3_isr.experiments.learning import Curves, mean_of_last_tenth
-from sb3_isr.experiments.protocols import Protocol
-from sb3_isr.experiments.results import Results
-from sb3_isr.experiments.runs import (
+from sb3_isr.experiments.figures import (
     FIGURES,
-    Autonomy,
-    Run,
     autonomy_on,
     baselines,
     frozen,
@@ -25,8 +20,11 @@ from sb3_isr.experiments.runs import (
     isr_training,
     label_curve,
     old_task_runs,
-    with_requirements,
 )
+from sb3_isr.experiments.learning import Curves, mean_of_last_tenth
+from sb3_isr.experiments.protocols import Protocol
+from sb3_isr.experiments.results import Results
+from sb3_isr.experiments.runs import Autonomy, Run, with_requirements
 
 #: By condition, one number for each seed.
 Values = dict[str, dict[int, float]]

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sb3_isr.labels import LabelBatch
-from sb3_isr.spaces import Array, Observations, concatenate, copy, take
+from sb3_isr.labels import LabelBatch, Unlabelled, joined
+from sb3_isr.spaces import Array, Observations, copy, take
 from sb3_isr.utility import utility
 from sb3_isr.wrappers.hearing import Hearing
 
@@ -58,6 +58,8 @@ class RewardComposer:
         # Presence is drawn at an episode's first step, so that an end and the reset after it are one start.
         self._starts = np.ones(n_envs, bool)
         self._labels: list[LabelBatch] = []
+        self._keeps_unlabelled = False
+        self._unlabelled: list[LabelBatch] = []
         # U, R_e, R_s, R_i and P of each environment by itself: it costs less to add five rows than to sum each.
         self._sums = np.zeros((5, n_envs))
         self._transitions = 0
@@ -76,6 +78,7 @@ class RewardComposer:
         probability: float,
         coefficient: float = 1.0,
         rngs: Sequence[np.random.Generator] | None = None,
+        keeps_unlabelled: bool = False,
     ) -> None:
         """
         From now on rewards become utilities.
@@ -84,6 +87,7 @@ class RewardComposer:
         :param probability: That the caregiver attends an episode.
         :param coefficient: ``R_i`` is multiplied by it; with 0 the internal reward is not even asked for.
         :param rngs: One generator for each environment, from which its caregiver's presence is drawn.
+        :param keeps_unlabelled: Keep transitions that no caregiver attends too, so that it can be called back to them.
         :raises ValueError: If an ISR was connected for good.
         """
         if self._is_for_good:
@@ -93,6 +97,7 @@ class RewardComposer:
             )
         self._coefficient = coefficient
         self._rngs = list(rngs or np.random.default_rng().spawn(self.n_envs))
+        self._keeps_unlabelled = keeps_unlabelled
         self.update(internal_reward, probability)
 
     def update(self, internal_reward: InternalReward, probability: float) -> None:
@@ -154,7 +159,9 @@ class RewardComposer:
             self._last_internal_rewards = np.where(self._present, np.nan, internal_rewards)
 
         if self._present.any():
-            self._keep_labels(observations, actions, social_rewards, said)
+            self._keep(self._labels, self._present, observations, actions, social_rewards, said)
+        if self._keeps_unlabelled and not self._all_present:
+            self._keep(self._unlabelled, ~self._present, observations, actions, social_rewards, said)
         self._transitions += self.n_envs
         self._sums += (utilities, rewards - social_rewards, social_rewards, internal_rewards, self._present)
         self._social_returns += social_rewards
@@ -173,10 +180,15 @@ class RewardComposer:
         :return: The labels given since the last call, oldest first; None if there are none.
         """
         labels, self._labels = self._labels, []
-        if not labels:
-            return None
-        observations, actions, social_rewards = zip(*labels, strict=True)
-        return LabelBatch(concatenate(observations), np.concatenate(actions), np.concatenate(social_rewards))
+        return joined(labels) if labels else None
+
+    def take_unlabelled(self) -> Unlabelled | None:
+        """
+        :return: What the caregiver missed since the last call, oldest first; None if there is nothing, or it is not
+            kept.
+        """
+        unlabelled, self._unlabelled = self._unlabelled, []
+        return Unlabelled(joined(unlabelled)) if unlabelled else None
 
     def last_internal_rewards(self) -> Array:
         """
@@ -204,15 +216,21 @@ class RewardComposer:
         self._starts[:] = False
         self._all_present = bool(self._present.all())
 
-    def _keep_labels(
-        self, observations: Observations, actions: Array, social_rewards: Array, said: Sequence[float | None]
+    def _keep(
+        self,
+        kept: list[LabelBatch],
+        which: Array,
+        observations: Observations,
+        actions: Array,
+        social_rewards: Array,
+        said: Sequence[float | None],
     ) -> None:
-        if self._all_present and None not in said:
-            self._labels.append(LabelBatch(copy(observations), actions.copy(), social_rewards))
+        if which.all() and None not in said:
+            kept.append(LabelBatch(copy(observations), actions.copy(), social_rewards))
             return
-        index = np.flatnonzero(self._present & np.array([label is not None for label in said]))
+        index = np.flatnonzero(which & np.array([label is not None for label in said]))
         if len(index):
-            self._labels.append(LabelBatch(take(observations, index), actions[index], social_rewards[index]))
+            kept.append(LabelBatch(take(observations, index), actions[index], social_rewards[index]))
 
     def _end_episodes(self, dones: Array) -> None:
         self._episodes += int(dones.sum())

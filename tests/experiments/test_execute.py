@@ -10,15 +10,8 @@ from gymnasium.spaces import MultiDiscrete
 
 from sb3_isr import InternalSocialReward
 from sb3_isr.experiments.execute import execute
-from sb3_isr.experiments.runs import (
-    NEW_TASKS,
-    Internalization,
-    Socialization,
-    autonomy_on,
-    baselines,
-    internalization,
-    old_task_runs,
-)
+from sb3_isr.experiments.figures import autonomy_on, baselines, internalization, old_task_runs
+from sb3_isr.experiments.runs import NEW_TASKS, Internalization, Socialization
 from tests.experiments.tiny import TINY
 
 SOCIALIZATION = Socialization(TINY, "1 wall", TINY.slow_learning_rate, seed=3)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from sb3_isr.cli import main
+from sb3_isr.experiments.figures import FIGURES
 from sb3_isr.experiments.protocols import PROTOCOLS
 from sb3_isr.experiments.reproduce import runs_of
 from sb3_isr.experiments.results import Results
-from sb3_isr.experiments.runs import FIGURES
 
 RESULTS = Path(__file__).parents[2] / "results"
 

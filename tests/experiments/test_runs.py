@@ -2,9 +2,10 @@
 
 import pytest
 
+from sb3_isr.experiments.figures import FIGURES
 from sb3_isr.experiments.protocols import PROTOCOLS, TASKS, Protocol
 from sb3_isr.experiments.reproduce import runs_of
-from sb3_isr.experiments.runs import FIGURES, Autonomy, Baseline, Internalization, Run, Socialization, with_requirements
+from sb3_isr.experiments.runs import Autonomy, Baseline, Internalization, Run, Socialization, with_requirements
 
 PAPER = PROTOCOLS["paper"]
 

@@ -8,8 +8,9 @@ import pytest
 
 from sb3_isr.envs.coin_game_rules import MAPS
 from sb3_isr.experiments.claims import findings, verdict
+from sb3_isr.experiments.figures import FIGURES
 from sb3_isr.experiments.results import Results
-from sb3_isr.experiments.runs import FIGURES, Run, Socialization
+from sb3_isr.experiments.runs import Run, Socialization
 from sb3_isr.experiments.statistics import estimate, interquartile_mean, welch
 from sb3_isr.experiments.values import Values, done_seeds, figure_values, hacking, published_values
 from tests.experiments.tiny import TINY

@@ -10,10 +10,11 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from sb3_isr.experiments.figures import FIGURES
 from sb3_isr.experiments.protocols import Protocol
 from sb3_isr.experiments.results import Results
 from sb3_isr.experiments.runner import dask_workers, local_processes, missing, run_all
-from sb3_isr.experiments.runs import FIGURES, Run
+from sb3_isr.experiments.runs import Run
 
 TINY = Protocol(
     "tiny",

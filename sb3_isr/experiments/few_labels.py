@@ -1,0 +1,75 @@
+"""What a run on few labels asks of the caregiver, and what can be seen of its ISR without knowing the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from sb3_isr.asking import Ask, AskAlways, AskAtRandom, AskWhenUnsure
+from sb3_isr.callbacks import ISRCallback
+from sb3_isr.experiments.runs import FewLabels
+from sb3_isr.labels import LabelBatch, at
+
+#: Transitions of each rollout on which the ISR's members are compared.
+COMPARED = 256
+
+
+def ask_of(run: FewLabels) -> Ask:
+    """
+    :param run: A run whose learner has been socialized.
+    :return: What is asked in autonomy.
+    """
+    if not run.n_calls_back:
+        return AskAlways()
+    kind = AskWhenUnsure if run.method.calls == "unsure" else AskAtRandom
+    return kind(run.n_calls_back, before=0.0, n_calls=run.method.n_calls)
+
+
+def labels_before(run: FewLabels, labels: LabelBatch, n: int) -> LabelBatch:
+    """
+    :param run: The run.
+    :param labels: All of the socialization's.
+    :param n: How many of them it is given.
+    :return: These.
+    """
+    rng = np.random.default_rng(run.seed)
+    index = rng.permutation(len(labels.actions))
+    if run.method.half_praised:
+        is_praised = labels.social_rewards[index] > 0
+        praised, others = index[is_praised][: n // 2], index[~is_praised]
+        index = np.concatenate([praised, others])
+    return at(labels, np.sort(index[:n]))
+
+
+class Signals(BaseCallback):
+    """
+    Keeps, for each rollout, means over transitions: ``internal`` reward; ``spread``, the standard deviation over
+    members of what they say, and ``disagreement``, that of what each would give (limited to the labels if the ISR is);
+    and ``doubt``, how far their mean is from what is given.
+
+    :param internalizing: Whose ISR.
+    """
+
+    def __init__(self, internalizing: ISRCallback) -> None:
+        super().__init__()
+        self.internalizing = internalizing
+        self.kept: dict[str, list[float]] = {name: [] for name in ("internal", "spread", "disagreement", "doubt")}
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        buffer, isr = self.locals["rollout_buffer"], self.internalizing.isr
+        steps, envs = np.divmod(np.arange(0, buffer.rewards.size, -(-buffer.rewards.size // COMPARED)), buffer.n_envs)
+        observations = np.moveaxis(buffer.observations[steps, envs], 1, -1)  # SB3 has channels first
+        actions = buffer.actions[steps, envs].reshape(-1).astype(int)
+        said = isr.predict_members(observations, actions)
+        given = isr.predict(observations, actions)
+        means = {
+            "internal": given.mean(),
+            "spread": said.std(axis=0).mean(),
+            "disagreement": isr.limited(said).std(axis=0).mean(),
+            "doubt": np.abs(said.mean(axis=0) - given).mean(),
+        }
+        for name, mean in means.items():
+            self.kept[name].append(round(float(mean), 5))
