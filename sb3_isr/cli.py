@@ -97,8 +97,9 @@ def _add_tune(commands: Commands) -> None:
     what.add_argument(
         "--parts",
         nargs="+",
-        default=["presence", "isr_training", "internal_reward"],
-        help="presence, isr_training, isr_network, internal_reward (default: all but isr_network)",
+        default=["presence", "labels", "isr_training", "internal_reward"],
+        help="presence, labels, isr_training, isr_network, isr_caution, internal_reward (default: all but isr_network "
+        "and isr_caution)",
     )
     what.add_argument("--sample-algo", action="store_true", help="and the algorithm's own, by RL Zoo's sampler")
     what.add_argument(

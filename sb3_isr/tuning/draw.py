@@ -20,11 +20,15 @@ UNITS = {
     "fade": "fraction of the time left",
     "visit_period": "fraction of training",
     "visit_share": "fraction of the period",
+    "budget": "labels",
     "isr_trainings": "trainings between departures",
     "isr_gradient_steps": "steps",
     "isr_batch_size": "labels",
     "isr_width": "units",
     "isr_depth": "layers",
+    "isr_pessimism": "standard deviations",
+    "isr.gradient_steps": "steps of each training",
+    "isr.train_every": "environment steps",
     "coefficient": "times R_i",
 }
 _COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:purple", "tab:brown")

@@ -37,6 +37,21 @@ def presence(trial: BaseTrial) -> dict[str, Any]:
     return {"presence": f"leave_at_{departure}"}
 
 
+def labels(trial: BaseTrial) -> dict[str, Any]:
+    """
+    What the caregiver is asked: about all that it attends, about some of it, or it is called back to what the ISR is
+    not sure of.
+
+    :param trial: The trial.
+    :return: ``ask``, and the ISR's members where they are needed.
+    """
+    kind = trial.suggest_categorical("ask", ["always", "at_random", "when_unsure"])
+    if kind == "always":
+        return {"ask": "ask_always"}
+    asked = {"ask": f"ask_{kind}_{trial.suggest_int('budget', 50, 5000, log=True)}"}
+    return asked if kind == "at_random" else {**asked, "isr_kwargs": {"n_members": 5}}
+
+
 def isr_training(trial: BaseTrial) -> dict[str, Any]:
     """
     How the ISR is trained on the labels, and whether also between departures.
@@ -79,10 +94,25 @@ def internal_reward(trial: BaseTrial) -> dict[str, Any]:
     return {"coefficient": trial.suggest_float("coefficient", 0.5, 2.0, log=True)}
 
 
+def isr_caution(trial: BaseTrial) -> dict[str, Any]:
+    """
+    How much the ISR is believed where labels have not taught it.
+
+    :param trial: The trial.
+    :return: ``limit_to_labels``, and perhaps ``n_members`` and ``pessimism``, in ``isr_kwargs``.
+    """
+    caution: dict[str, Any] = {"limit_to_labels": trial.suggest_categorical("isr_limited", [False, True])}
+    if trial.suggest_categorical("isr_members", [1, 5]) > 1:
+        caution |= {"n_members": 5, "pessimism": trial.suggest_float("isr_pessimism", 0.0, 2.0)}
+    return {"isr_kwargs": caution}
+
+
 PARTS: dict[str, Callable[[BaseTrial], dict[str, Any]]] = {
     "presence": presence,
+    "labels": labels,
     "isr_training": isr_training,
     "isr_network": isr_network,
+    "isr_caution": isr_caution,
     "internal_reward": internal_reward,
 }
 

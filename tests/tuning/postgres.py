@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -44,7 +45,7 @@ def postgres() -> Iterator[str]:
         _wait_for(url, server, folder / "log")
         yield url
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # fast: a pool of connections may still be open
         server.wait(DEADLINE)
         shutil.rmtree(folder)
 

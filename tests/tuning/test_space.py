@@ -4,11 +4,13 @@ from typing import Any
 
 import optuna
 import pytest
+from gymnasium.spaces import Box, Discrete
 from optuna.trial import FixedTrial
+from torch import nn
 
-from sb3_isr import ISRCallback
+from sb3_isr import InternalSocialReward, ISRCallback
 from sb3_isr.tuning import space
-from sb3_isr.tuning.entry import changed
+from sb3_isr.tuning.entry import changed, merged
 from sb3_isr.tuning.objective import Objective, Settings
 from sb3_isr.tuning.space import PARTS, fixed, searched
 from tests.tuning.small import ENTRY
@@ -27,7 +29,15 @@ def test_what_a_part_says_are_arguments_of_the_callback(part: str) -> None:
     said = [PARTS[part](trial) for trial in trials(30)]
     for arguments in said:
         ISRCallback(**arguments)
-    assert len({str(arguments) for arguments in said}) > 8
+    assert len({str(arguments) for arguments in said}) >= 5
+
+
+def test_whoever_is_unsure_has_several_members() -> None:
+    for trial in trials(30):
+        both = merged(space.labels(trial), space.isr_caution(trial))
+        if trial.params["ask"] == "when_unsure":
+            assert both["isr_kwargs"]["n_members"] == 5
+        InternalSocialReward(Box(0, 1, (2,)), Discrete(2), **both.get("isr_kwargs", {}))
 
 
 def test_the_caregiver_has_left_before_what_is_measured() -> None:
@@ -105,12 +115,10 @@ def test_all_that_is_searched_comes_together(tmp_path: Any) -> None:
     assert kwargs["gradient_steps"] == 20  # as the entry has it
     assert 0.5 <= found["gae_lambda"] <= 0.6  # what is named counts more than RL Zoo's sampler
     assert found["vf_coef"] == 0.25
-    from torch import nn  # where RL Zoo evaluates it, this name is known
-
-    policy_kwargs = eval(found["policy_kwargs"], {"nn": nn})
+    policy_kwargs = eval(found["policy_kwargs"], {"nn": nn})  # a name that RL Zoo knows there
     assert policy_kwargs["ortho_init"] is False
     assert policy_kwargs["activation_fn"] in (nn.Tanh, nn.ReLU)
-    assert entry["gae_lambda" if "gae_lambda" in entry else "n_envs"] == 4  # the entry itself is as it was
+    assert "gae_lambda" not in entry  # it is left as it was
 
 
 def test_algorithms_without_a_sampler_are_named() -> None:

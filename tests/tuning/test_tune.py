@@ -97,7 +97,7 @@ def test_ctrl_c_puts_the_trial_in_flight_back(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "Interrupted; what was finished before is unchanged" in told
     assert "Traceback" not in told
-    assert not any(worker.is_running() for worker in workers)
+    assert psutil.wait_procs(workers, DEADLINE)[1] == []
     interrupted, waiting = study.trials
     assert (interrupted.state, waiting.state) == (TrialState.FAIL, TrialState.WAITING)
     assert waiting.params == interrupted.params
