@@ -84,7 +84,7 @@ def draw_importances(shares: Mapping[str, Mapping[str, float]], title: str) -> F
     for offset, (target, color) in zip((0.2, -0.2), (("return", "tab:blue"), ("labels", "tab:orange")), strict=True):
         axes.barh(where + offset, [shares[target].get(name, 0.0) for name in names], 0.38, color=color, label=target)
     axes.set_yticks(where, names)
-    axes.set(xlabel="importance for being in the best tenth of trials (share, PED-ANOVA)", title=title)
+    axes.set(xlabel="importance for being in the best quarter of trials (share, PED-ANOVA)", title=title)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(title="for the", frameon=False, loc="lower right")
     return figure

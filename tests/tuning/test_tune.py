@@ -20,7 +20,7 @@ from sb3_isr.tuning.study import finished, open_study
 from tests.tuning.small import ENTRY, SLOW, place
 from tests.zoo_process import train
 
-DEADLINE = 120
+DEADLINE = 300
 
 
 def command(out: Path, *more: str) -> list[str]:

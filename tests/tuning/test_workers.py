@@ -16,7 +16,7 @@ from tests.tuning.small import SLOW, place
 
 N_TRIALS = 4
 LEASE = 6
-DEADLINE = 120
+DEADLINE = 300
 
 
 @pytest.fixture(params=["journal", "postgresql"])
