@@ -130,9 +130,7 @@ def importances(study: Study) -> dict[str, dict[str, float]]:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        evaluator = PedAnovaImportanceEvaluator(
-            target_quantile=0.25
-        )  # a study is seldom large; a tenth would be too few
+        evaluator = PedAnovaImportanceEvaluator(target_quantile=0.25)  # a tenth of a small study would be too few
         return {
             name: optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
             for name, target in targets.items()

@@ -170,8 +170,8 @@ def work(settings: Settings, place: Place) -> None:
     study = open_study(settings, place)
     objective = Objective(settings)
     while True:
-        n_claimed, n_running = len(finished(study)) + len(running(study)), len(running(study))
-        if n_claimed < place.n_trials:
+        n_running = len(running(study))
+        if len(finished(study)) + n_running < place.n_trials:
             _run_one(study, objective, place.n_trials)
         elif n_running:  # if their worker dies, they are ours
             fail_stale_trials(study)

@@ -62,6 +62,6 @@ def test_the_table_of_fresh_seeds() -> None:
     ]
     head, found, entry, always = table(runs).splitlines()
     assert head.startswith("4 fresh seeds")
-    assert found.split()[3:] == ["1.05", "[0.92,", "1.17]", "100"]
+    assert found.split()[3:] == ["1.05", "[0.90,", "1.20]", "100"]
     assert (entry.split()[-2:], always.split()[-2]) == (["200", "1"], "300")
     assert float(always.split()[-1]) < 0.001
