@@ -22,8 +22,8 @@ Run = dict[str, Any]
 
 def confirm(settings: Settings, chosen: Found, n_seeds: int, n_jobs: int, out: Path) -> str:
     """
-    Run what was found, the entry as it was before the search, and the entry with a caregiver who stays. Each run is
-    kept in ``confirmed.json`` once it is done, and is not run again.
+    Run a trial, the entry as it was before the search, and the entry with a caregiver who stays. Each run is kept in
+    ``confirmed.json`` once it is done, and is not run again; other trials' that are there are told beside it.
 
     :param settings: The study's.
     :param chosen: The trial to confirm.
@@ -33,38 +33,37 @@ def confirm(settings: Settings, chosen: Found, n_seeds: int, n_jobs: int, out: P
     :return: What to print.
     """
     entry = {**settings.entry, "n_timesteps": settings.timesteps}
-    entries = {"found": chosen.entry, "entry": entry, "always": changed(entry, {"presence": "always"}, {})}
+    always = changed(entry, {"presence": "always"}, {})
+    entries = {f"trial {chosen.number}": chosen.entry, "entry": entry, "always": always}
     path = out / "confirmed.json"
     runs: list[Run] = json.loads(path.read_text())["runs"] if path.exists() else []
-    runs = [run for run in runs if run["entry"] == entries.get(run["name"]) and run["timesteps"] == settings.timesteps]
-    done = {(run["name"], run["seed"]) for run in runs}
+    done = {(run["name"], run["seed"]) for run in runs if run["entry"] == entries.get(run["name"])}
     seeds = range(settings.seeds, settings.seeds + n_seeds)
     missing = [(name, seed) for seed in seeds for name in entries if (name, seed) not in done]
     with local_processes(n_jobs) as workers:
         futures = [workers.executor.submit(_run, settings, name, entries[name], seed) for name, seed in missing]
         for future in tqdm(as_completed(futures), total=len(futures), unit=" runs", disable=not futures):
-            runs.append(future.result())
-            runs.sort(key=lambda run: (run["seed"], list(entries).index(run["name"])))
-            write_text(path, json.dumps({"trial": chosen.number, "runs": runs}) + "\n")
+            run = future.result()
+            runs = [other for other in runs if (other["name"], other["seed"]) != (run["name"], run["seed"])]
+            runs = sorted([*runs, run], key=lambda one: (one["name"], one["seed"]))
+            write_text(path, json.dumps({"runs": runs}) + "\n")
     return table([run for run in runs if run["seed"] in seeds])
 
 
 def table(runs: list[Run]) -> str:
     """
     :param runs: What ``confirmed.json`` has.
-    :return: Returns and labels of each, and how likely so great a difference is by chance.
+    :return: Returns and labels of each, and how likely so great a difference to the entry's is by chance.
     """
     names = list(dict.fromkeys(run["name"] for run in runs))
     returns = {name: [run["return"] for run in runs if run["name"] == name] for name in names}
     labels = {name: [run["labels"] for run in runs if run["name"] == name] for name in names}
-    told = {"found": "what was found", "entry": "the entry as it was", "always": "a caregiver who stays"}
-    lines = [
-        f"{len(returns[names[0]])} fresh seeds{'':9}{'return, IQM [95%]':>24}{'labels':>12}{'Welch p to found':>20}"
-    ]
+    told = {"entry": "the entry as it was", "always": "a caregiver who stays"}
+    lines = [f"{'fresh seeds':22}{'seeds':>6}{'return, IQM [95%]':>24}{'labels':>10}{'Welch p to the entry':>22}"]
     for name in names:
-        p = "" if name == "found" else f"{welch(returns[name], returns['found']):.2g}"
-        mean_labels = sum(labels[name]) / len(labels[name])
-        lines.append(f"{told[name]:22}{estimate(returns[name])!s:>24}{mean_labels:>12,.0f}{p:>20}")
+        p = "" if name == "entry" else f"{welch(returns[name], returns['entry']):.2g}"
+        n, mean_labels = len(returns[name]), sum(labels[name]) / len(labels[name])
+        lines.append(f"{told.get(name, name):22}{n:>6}{estimate(returns[name])!s:>24}{mean_labels:>10,.0f}{p:>22}")
     return "\n".join(lines)
 
 

@@ -16,13 +16,15 @@ from optuna.study import Study
 from sb3_isr.experiments.results import versions, write_text
 from sb3_isr.tuning.draw import draw_front, draw_importances, draw_slices
 from sb3_isr.tuning.entry import Entry, callback_kwargs
-from sb3_isr.tuning.findings import KEPT, Found, best, dominated, found, front, importances
+from sb3_isr.tuning.findings import KEPT, Found, dominated, found, front, importances
 from sb3_isr.tuning.objective import Settings
 from sb3_isr.tuning.storage import is_url
 from sb3_isr.tuning.study import Place, failure, finished
 
 
-def report(study: Study, settings: Settings, place: Place, out: Path, beside: Sequence[str] = ()) -> str:
+def report(
+    study: Study, settings: Settings, place: Place, out: Path, chosen: Found | None, beside: Sequence[str] = ()
+) -> str:
     """
     Write a study's tables, figures and best entry.
 
@@ -30,12 +32,12 @@ def report(study: Study, settings: Settings, place: Place, out: Path, beside: Se
     :param settings: What was tuned.
     :param place: Where the study is.
     :param out: The folder.
+    :param chosen: Which trial is marked and becomes the entry.
     :param beside: Names of other studies in the same storage, to be drawn beside it.
     :return: What to print.
     """
     trials = found(study)
     others = {name: found(optuna.load_study(study_name=name, storage=study._storage)) for name in beside}
-    chosen = best(trials, settings.max_labels, settings.min_return)
     shares = importances(study)
     title = f"{settings.env_id}, {settings.algo}: {len(trials)} trials of {settings.timesteps:,} steps, "
     title += f"{settings.seeds} seed{'s' if settings.seeds > 1 else ''} each"
@@ -43,7 +45,7 @@ def report(study: Study, settings: Settings, place: Place, out: Path, beside: Se
     write_text(out / "trials.csv", table_of_trials(study))
     described = {
         "settings": study.user_attrs["settings"],
-        "best": None if chosen is None else chosen.number,
+        "chosen": None if chosen is None else chosen.number,
         "front": [trial.number for trial in front(trials)],
         "importances": shares,
         "dominated": _dominated({place.name: trials, **others}),
@@ -138,7 +140,8 @@ def _told(
             why = f"greatest return with at most {settings.max_labels:,} labels"
         elif settings.min_return is not None:
             why = f"fewest labels with a return of {settings.min_return:g} or more"
-        lines += ["", f"Best ({why}): trial {chosen.number}, return {chosen.value:.4g}, {chosen.labels:,.0f} labels"]
+        lines += ["", f"Chosen: trial {chosen.number}, return {chosen.value:.4g}, {chosen.labels:,.0f} labels"]
+        lines += [f"  ({why}, unless --trial says which)"]
         lines += [
             f"  {name:22}{value:.4g}" if isinstance(value, float) else f"  {name:22}{value}"
             for name, value in chosen.params.items()

@@ -19,7 +19,7 @@ from sb3_isr.experiments.runner import die_with_parent
 from sb3_isr.tuning import space
 from sb3_isr.tuning.confirm import confirm
 from sb3_isr.tuning.entry import read_entry
-from sb3_isr.tuning.findings import best, found
+from sb3_isr.tuning.findings import Found, best, found
 from sb3_isr.tuning.objective import Settings, check_settings
 from sb3_isr.tuning.report import report
 from sb3_isr.tuning.storage import repair_journal
@@ -42,8 +42,8 @@ def tune(arguments: argparse.Namespace) -> int:
     study = open_study(settings, place)
     is_done = _run_workers(study, settings, place, arguments.n_jobs)
     if any(trial.state == TrialState.COMPLETE for trial in finished(study)):
-        print(report(study, settings, place, arguments.out, arguments.beside))
-        chosen = best(found(study), settings.max_labels, settings.min_return)
+        chosen = _chosen(study, settings, arguments.trial)
+        print(report(study, settings, place, arguments.out, chosen, arguments.beside))
         if arguments.confirm and chosen is not None:
             print(f"\n{confirm(settings, chosen, arguments.confirm, arguments.n_jobs, arguments.out)}")
     for trial in finished(study):
@@ -52,6 +52,15 @@ def tune(arguments: argparse.Namespace) -> int:
     if not is_done:
         print("The workers ended before the trials did; the same command goes on.", file=sys.stderr)
     return int(not is_done)
+
+
+def _chosen(study: Study, settings: Settings, number: int | None) -> Found | None:
+    trials = found(study)
+    if number is None:
+        return best(trials, settings.max_labels, settings.min_return)
+    if chosen := next((trial for trial in trials if trial.number == number), None):
+        return chosen
+    raise ValueError(f"--trial must be the number of a trial that was trained to its end, got {number}.")
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:

@@ -49,21 +49,22 @@ def test_what_a_study_leaves_behind(whole: Path) -> None:
     assert [row["state"] for row in rows] == ["COMPLETE"] * 6
     assert [int(row["number"]) for row in rows] == list(range(6))
     told = json.loads((whole / "study.json").read_text())
-    assert str(told["best"]) in {row["number"] for row in rows}
+    assert str(told["chosen"]) in {row["number"] for row in rows}
     assert set(told["importances"]["return"]) >= {"presence", "departure"}
     for name in ("front", "importances", "slices"):
         assert (whole / f"{name}.png").stat().st_size > 10_000
         assert str(whole / f"{name}.png") in printed
     assert f"optuna-dashboard {whole / 'journal.log'}" in printed
     runs = json.loads((whole / "confirmed.json").read_text())["runs"]
-    assert [(run["name"], run["seed"]) for run in runs] == [("found", 1), ("entry", 1), ("always", 1)]
-    assert [run["labels"] for run in runs[1:]] == [1280, 2560]
-    assert "1 fresh seeds" in printed
+    chosen = f"trial {told['chosen']}"
+    assert [(run["name"], run["seed"]) for run in runs] == [("always", 1), ("entry", 1), (chosen, 1)]
+    assert [run["labels"] for run in runs[:2]] == [2560, 1280]
+    assert "a caregiver who stays      1" in printed
 
 
 @pytest.mark.slow
 def test_rl_zoo_runs_what_was_found(whole: Path, tmp_path: Path) -> None:
-    best = json.loads((whole / "study.json").read_text())["best"]
+    best = json.loads((whole / "study.json").read_text())["chosen"]
     (row,) = (r for r in csv.DictReader((whole / "trials.csv").read_text().splitlines()) if int(r["number"]) == best)
     entry = yaml.safe_load((whole / "ppo.yml").read_text())["sb3_isr/CoinGame-v0"]
     (callback,) = entry["callback"]
@@ -83,6 +84,8 @@ def test_a_study_that_is_there_goes_on_and_no_other_settings_do(
     assert (whole / "trials.csv").read_text() == before
     assert main([*again, "--seeds", "2"]) == 2
     assert "seeds: 1 there, 2 here" in capsys.readouterr().err
+    assert main([*again, "--trial", "99"]) == 2
+    assert "--trial must be the number of a trial" in capsys.readouterr().err
 
 
 @pytest.mark.slow
