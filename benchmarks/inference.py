@@ -77,6 +77,24 @@ def run() -> Iterator[Result | str]:
             yield result(name, samples, "rewards/s", n=n_envs)
         for name in list(rates)[1:]:
             yield result(f"VecISRReward over {name}", rates["VecISRReward"] / rates[name], "x", n=n_envs)
+        for name, kwargs in {"default ISR": {}, "paper's ISR": PAPER_ISR}.items():
+            calls = {f"{n} members": _predicting(games, actions, n_members=n, **kwargs) for n in (1, 5)}
+            rates = in_turn(f"inference: {n_envs}, {name}", calls, ROUNDS)
+            yield result(
+                f"five members over one, {name}: time of a call",
+                rates["1 members"] / rates["5 members"],
+                "x",
+                n=n_envs,
+                goal=1.3 if n_envs == 8 else None,
+                goal_is="at most",
+            )
+
+
+def _predicting(games: CoinGameVecEnv, actions: np.ndarray, **kwargs: Any) -> Callable[[], float]:
+    pessimism = 1.0 if kwargs["n_members"] > 1 else 0.0
+    isr = InternalSocialReward(games.observation_space, games.action_space, device="cpu", pessimism=pessimism, **kwargs)
+    observations = games.reset()
+    return rate(lambda: isr.predict(observations, actions), 1)
 
 
 def _stepping(venv: VecEnv, actions: np.ndarray) -> Callable[[], Any]:

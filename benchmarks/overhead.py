@@ -117,7 +117,7 @@ def run() -> Iterator[Result | str]:
         "Steps a second of the whole of model.learn, construction excluded, over those of plain Stable-Baselines3. "
         f"SB3's defaults, but that a rollout has {_ROLLOUT} transitions. Coin game: the paper's ISR; "
         "where it is not the paper's, the policy is a small MLP on one-hot cells. Pendulum: the default ISR, and "
-        "SocialRewardWrapper(TaskRewardCaregiver) inside. An ensemble of ISRs does not exist yet."
+        "SocialRewardWrapper(TaskRewardCaregiver) inside."
     )
     for name, task in TASKS.items():
         for n_envs in N_ENVS:

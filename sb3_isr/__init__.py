@@ -5,7 +5,7 @@ from typing import Any
 import gymnasium
 
 from sb3_isr.asking import AskAlways, AskAtRandom, AskWhenUnsure
-from sb3_isr.callbacks import ISRCallback, ZooISRCallback
+from sb3_isr.callbacks import HackingWatch, ISRCallback, ZooISRCallback
 from sb3_isr.caregivers import (
     Caregiver,
     DelayedCaregiver,
@@ -37,6 +37,7 @@ __all__ = [
     "FunctionCaregiver",
     "GridCNN",
     "GridOneHot",
+    "HackingWatch",
     "ISRCallback",
     "ISRRewardWrapper",
     "InternalSocialReward",

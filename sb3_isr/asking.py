@@ -68,8 +68,11 @@ class AskAtRandom:
 @dataclass(frozen=True)
 class AskWhenUnsure(AskAtRandom):
     """
-    As :class:`AskAtRandom`, but the caregiver is called back to those transitions on which the ISR's members disagree
-    most, each asked about once. The ISR must have several: ``isr_kwargs={"n_members": 5}``.
+    As :class:`AskAtRandom`, but the caregiver is called back to what matters: for half of its labels to transitions on
+    which the ISR's members disagree most, and for the other half to those that the learner lives on, drawn in
+    proportion to their ``R_i``. All members may be wrong alike, and a learner that hacks them lives on just that.
+
+    The ISR must have several members: ``isr_kwargs={"n_members": 5}``.
     """
 
     before: float = 0.5
@@ -79,14 +82,24 @@ class AskWhenUnsure(AskAtRandom):
         :param missed: What the caregiver is called back to.
         :param n: How many labels it is asked for.
         :param isr: The ISR as it is.
-        :param rng: Not used.
-        :return: Which to ask about, int ``[n]``; fewer if there are no more different ones.
+        :param rng: Draws.
+        :return: Which to ask about, int ``[n]``, all different; fewer if there are no more different ones.
         """
-        _, different = np.unique(pair_hashes(missed.observations, missed.actions), return_index=True)
-        said = isr.predict_members(take(missed.observations, different), missed.actions[different])
+        _, different, n_alike = np.unique(
+            pair_hashes(missed.observations, missed.actions), return_index=True, return_counts=True
+        )
+        observations, actions = take(missed.observations, different), missed.actions[different]
+        given = isr.predict(observations, actions)
+        income = n_alike * (given - given.min())
+        n_paid = min(n // 2, int((income > 0).sum()))
+        paid = (
+            rng.choice(len(different), n_paid, replace=False, p=income / income.sum()) if n_paid else np.array([], int)
+        )
+        said = isr.predict_members(observations, actions)
         # First where they would give different rewards, and then where they only say different numbers.
         order = np.lexsort((-said.std(axis=0), -isr.limited(said).std(axis=0)))
-        return np.asarray(different[order[:n]])
+        unsure = order[~np.isin(order, paid)][: n - n_paid]
+        return np.asarray(different[np.concatenate([paid, unsure])])
 
 
 Ask = AskAlways | AskAtRandom
@@ -114,6 +127,23 @@ def asking(ask: str | Ask) -> Ask:
     return kinds[name](int(budget))
 
 
+@dataclass
+class Asked:
+    """
+    What was asked so far.
+
+    :param attended: Labels of what the caregiver attended.
+    :param rewarded: Those of them that are not 0.
+    :param calls: How often it was called back by the clock.
+    :param called: Labels for which it was called back.
+    """
+
+    attended: int = 0
+    rewarded: int = 0
+    calls: int = 0
+    called: int = 0
+
+
 class Asker:
     """
     Asks the caregiver as training goes on.
@@ -127,9 +157,7 @@ class Asker:
         self._ask = ask
         self._rng = rng
         self._missed: Unlabelled | None = None
-        self._n_attended = 0
-        self._n_rewarded = 0
-        self._n_calls = 0
+        self.asked = Asked()
         passed = (np.arange(PARTS) + 0.5) / PARTS
         attendance = np.array([attendance_probability(presence, 1.0 - part) for part in passed])
         self._attended, self._absent = (np.append(0.0, np.cumsum(part)) for part in (attendance, 1.0 - attendance))
@@ -147,14 +175,14 @@ class Asker:
         :param progress: Fraction of training that has passed.
         :return: What it was asked about.
         """
-        due = max(0, int(self._n_before * _share(self._attended, progress)) - self._n_attended)
+        due = max(0, int(self._n_before * _share(self._attended, progress)) - self.asked.attended)
         index = self._rng.permutation(len(labels.actions))
         is_rewarded = labels.social_rewards[index] != 0
-        wanted = max(0, (self._n_attended + due + 1) // 2 - self._n_rewarded)
+        wanted = max(0, (self.asked.attended + due + 1) // 2 - self.asked.rewarded)
         rewarded, others = index[is_rewarded], index[~is_rewarded]
         asked = np.concatenate([rewarded[:wanted], others, rewarded[wanted:]])[:due]
-        self._n_attended += len(asked)
-        self._n_rewarded += int((labels.social_rewards[asked] != 0).sum())
+        self.asked.attended += len(asked)
+        self.asked.rewarded += int((labels.social_rewards[asked] != 0).sum())
         return at(labels, np.sort(asked))
 
     def miss(self, missed: Unlabelled) -> None:
@@ -170,16 +198,28 @@ class Asker:
 
         :param progress: Fraction of training that has passed.
         :param isr: The ISR as it is.
-        :return: What it said; None if it was not called.
+        :return: What it said; None if it was not asked.
         """
         n_calls = self._ask.n_calls
-        calls_due = int(_share(self._absent, progress) * n_calls + 1 - CALL_AFTER)
-        if self._missed is None or not self._n_calls < calls_due <= n_calls:
+        calls_due = min(n_calls, int(_share(self._absent, progress) * n_calls + 1 - CALL_AFTER))
+        if calls_due <= self.asked.calls:
             return None
-        n_due = self.n_for_calls * calls_due // n_calls - self.n_for_calls * self._n_calls // n_calls
-        self._n_calls = calls_due
-        asked = self._ask.choose(self._missed, n_due, isr, self._rng)
-        labels = self._missed.ask(asked) if len(asked) else None
+        self.asked.calls = calls_due
+        return self.call_now(self.n_for_calls * calls_due // n_calls - self.asked.called, isr)
+
+    def call_now(self, n: int, isr: InternalSocialReward) -> LabelBatch | None:
+        """
+        Call the caregiver back, within the budget.
+
+        :param n: For how many labels.
+        :param isr: The ISR as it is.
+        :return: What it said; None if it was not asked.
+        """
+        n = min(n, self.n_for_calls - self.asked.called)
+        if self._missed is None or n < 1:
+            return None
+        labels = self._missed.ask(self._ask.choose(self._missed, n, isr, self._rng))
+        self.asked.called += len(labels.actions)
         self._missed = None
         return labels
 

@@ -63,7 +63,7 @@ def _add_animate(commands: Commands) -> None:
 def _add_reproduce(commands: Commands) -> None:
     command = commands.add_parser("reproduce", help="the paper's figures, beside the published values")
     command.add_argument(
-        "figures", nargs="*", metavar="FIG", help="fig1b, fig3a, fig3b, fig4a, fig4b, fig5, fig6, fig7"
+        "figures", nargs="*", metavar="FIG", help="fig1b, fig3a, fig3b, fig4a, fig4b, fig5, fig6, fig7, labels"
     )
     command.add_argument("--all", action="store_true", help="every figure (so does naming none)")
     command.add_argument("--protocol", default="fast", help="fast (minutes a figure, default) or paper (hours)")

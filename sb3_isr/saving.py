@@ -30,7 +30,7 @@ from sb3_isr.version import __version__
 #: Raised by one whenever an older sb3-isr could not read what is written.
 FORMAT = 2
 #: What an ISR of format 1 did not have.
-_SINCE_FORMAT_2: dict[str, Any] = {"n_members": 1, "pessimism": 0.0, "limit_to_labels": False}
+_SINCE_FORMAT_2: dict[str, Any] = {"n_members": 1, "pessimism": 0.0, "limit_to_labels": False, "sparsity": 0.0}
 
 
 class ISRFileError(ValueError):
@@ -74,6 +74,7 @@ _ARCHITECTURE: dict[str, type[Any]] = {
     "n_members": int,
     "pessimism": float,
     "limit_to_labels": bool,
+    "sparsity": float,
     "learning_rate": float,
     "optimizer_class": str,
     "optimizer_kwargs": dict,

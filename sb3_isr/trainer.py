@@ -66,7 +66,8 @@ def fit(
             said = isr.members(*isr.tensors(batch.observations, batch.actions))
             loss = F.mse_loss(said, isr.tensor(batch.social_rewards).expand_as(said))
             isr.optimizer.zero_grad()
-            (isr.n_members * loss).backward()  # type: ignore[no-untyped-call]
+            objective = isr.n_members * loss + isr.penalty() if isr.sparsity else isr.n_members * loss
+            objective.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(isr.parameters(), max_grad_norm * math.sqrt(isr.n_members))
             isr.optimizer.step()
             if step >= gradient_steps - last_tenth:

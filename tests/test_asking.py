@@ -62,6 +62,9 @@ class Unsure(InternalSocialReward):
     def __init__(self) -> None:
         super().__init__(BOX, DISCRETE, net_arch=(4,), n_members=2, device="cpu")
 
+    def predict(self, observations: Any, actions: Any) -> Any:
+        return np.zeros(len(actions), np.float32)
+
     def predict_members(self, observations: Any, actions: Any) -> Any:
         return np.stack([observations[:, 0], -observations[:, 0]])
 
@@ -127,12 +130,17 @@ def test_calls_come_soon_after_departure_and_then_at_equal_intervals() -> None:
     assert at == pytest.approx([0.52, 0.62, 0.72, 0.82, 0.92], abs=0.006)
 
 
-def test_the_caregiver_is_called_to_what_the_members_disagree_on() -> None:
-    asker = Asker(AskWhenUnsure(2, before=0.0, n_calls=1), Never(), np.random.default_rng(0))
-    asker.miss(Unlabelled(transitions(1, 9, 9, 9, 3, 8, 2)))
-    labels = asker.call(1.0, Unsure())
+def called_to(isr: InternalSocialReward, n: int, *numbers: float) -> list[float]:
+    """The numbers of the transitions that the caregiver is called back to."""
+    asker = Asker(AskWhenUnsure(n, before=0.0, n_calls=1), Never(), np.random.default_rng(0))
+    asker.miss(Unlabelled(transitions(*numbers)))
+    labels = asker.call(1.0, isr)
     assert labels is not None
-    assert sorted(labels.social_rewards.tolist()) == [8, 9]  # each different transition once
+    return sorted(labels.social_rewards.tolist())
+
+
+def test_the_caregiver_is_called_to_what_the_members_disagree_on() -> None:
+    assert called_to(Unsure(), 3, 1, 9, 9, 9, 3, 8, 7, 2) == [7, 8, 9]  # each different transition once
 
 
 def test_disagreement_about_what_is_given_comes_before_disagreement_about_what_is_said() -> None:
@@ -141,11 +149,14 @@ def test_disagreement_about_what_is_given_comes_before_disagreement_about_what_i
     isr.predict_members = lambda observations, actions: np.stack(  # type: ignore[method-assign]
         [observations[:, 0], np.where(observations[:, 0] == 1, -1, observations[:, 0] + 50)]
     )
-    asker = Asker(AskWhenUnsure(1, before=0.0, n_calls=1), Never(), np.random.default_rng(0))
-    asker.miss(Unlabelled(transitions(2, 1, 4)))
-    labels = asker.call(1.0, isr)
-    assert labels is not None
-    assert labels.social_rewards.tolist() == [1]
+    assert called_to(isr, 1, 2, 1, 4) == [1]
+
+
+def test_the_caregiver_is_called_to_what_the_learner_lives_on() -> None:
+    """All members are wrong alike, about one transition among many, and the learner does nothing else."""
+    isr = Unsure()
+    isr.predict = lambda observations, actions: (observations[:, 0] == 5) * 0.4  # type: ignore[method-assign]
+    assert called_to(isr, 2, *range(10, 40), 5, 5, 5) == [5, 39]
 
 
 def test_only_the_newest_are_shown() -> None:
@@ -187,7 +198,7 @@ def test_a_resumed_run_goes_on_asking_where_it_was(tmp_path: Path) -> None:
         )
 
     def labels(store: LabelStore) -> list[Any]:
-        return [[batch.observations.tolist(), batch.social_rewards.tolist()] for batch in _all(store)]
+        return [[np.asarray(batch.observations).tolist(), batch.social_rewards.tolist()] for batch in _all(store)]
 
     whole = internalizing()
     ppo(VecISRReward(scripted_vec_env(SCRIPTS))).learn(320, callback=whole)

@@ -109,7 +109,7 @@ def test_an_untrained_one_knows_no_limits() -> None:
 
 
 def test_a_saved_one_is_as_pessimistic_and_as_limited(tmp_path: Path) -> None:
-    isr = ensemble(pessimism=1.0, limit_to_labels=True, ortho_init=True)
+    isr = ensemble(pessimism=1.0, limit_to_labels=True, sparsity=1e-3, ortho_init=True)
     fit(isr, store_of([[0, 0], [1, 1]], [0.0, 0.4]), gradient_steps=5, batch_size=2)
     isr.save(tmp_path / "isr.safetensors")
     loaded = InternalSocialReward.load(tmp_path / "isr.safetensors", device="cpu")
@@ -118,7 +118,23 @@ def test_a_saved_one_is_as_pessimistic_and_as_limited(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         loaded.predict_members(observations, actions), isr.predict_members(observations, actions)
     )
+    assert loaded.sparsity == 1e-3
     assert loaded.label_values == pytest.approx((0.0, 0.4))
+
+
+def test_a_sparse_one_finds_what_is_praised_among_much_else() -> None:
+    """Thirty labels, forty numbers to be seen: praised is a first number above 0."""
+    space = spaces.Box(-1, 1, (40,), np.float32)
+    rng = np.random.default_rng(0)
+    seen, unseen = rng.uniform(-1, 1, (30, 40)).astype(np.float32), rng.uniform(-1, 1, (500, 40)).astype(np.float32)
+    wrong = []
+    for sparsity in (0.0, 1e-3):
+        isr = InternalSocialReward(space, DISCRETE, sparsity=sparsity, limit_to_labels=True, device="cpu")
+        store = LabelStore(space, DISCRETE, held_out=0.0, seed=0)
+        store.add(LabelBatch(seen, np.zeros(30, int), (seen[:, 0] > 0).astype(np.float32)))
+        fit(isr, store, gradient_steps=1000, batch_size=30)
+        wrong.append(np.mean(isr.predict(unseen, np.zeros(500, int)) != (unseen[:, 0] > 0)))
+    assert wrong[1] < 0.5 * wrong[0]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +144,7 @@ def test_a_saved_one_is_as_pessimistic_and_as_limited(tmp_path: Path) -> None:
         ({"pessimism": -1.0}, "0 or more.*got -1.0"),
         ({"pessimism": float("nan")}, "got nan"),
         ({"pessimism": 1.0, "n_members": 1}, "take n_members=5"),
+        ({"sparsity": -1.0}, "sparsity must be 0 or more, got -1.0"),
     ],
 )
 def test_bad_arguments_are_refused(kwargs: dict[str, Any], message: str) -> None:

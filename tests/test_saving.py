@@ -99,7 +99,7 @@ def test_classes_of_ones_own_are_given_not_imported(tmp_path: Path) -> None:
     loaded = InternalSocialReward.load(path, **OWN)
     assert isinstance(loaded.features_extractor, Own)
     assert loaded.features_extractor.factor == 2.0
-    assert isinstance(loaded.net[1], ReLU)
+    assert isinstance(list(loaded.net.children())[1], ReLU)
     assert isinstance(loaded.optimizer, Adam)
 
 

@@ -73,9 +73,9 @@ class Connection:
         for i, rng in enumerate(rngs):
             self._base.env_method("isr_call", "connect", *common, [rng], keeps_unlabelled, indices=i)
 
-    def update(self, internal_reward: InternalReward, probability: float) -> None:
+    def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
         """As ``RewardComposer.update``."""
-        self._call("update", internal_reward, probability)
+        self._call("update", internal_reward, probability, coefficient)
 
     def disconnect(self) -> None:
         """As ``RewardComposer.disconnect``."""

@@ -6,7 +6,7 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,9 +22,10 @@ from sb3_isr.callbacks.checkpoint import Algorithm, load_model, newest_checkpoin
 from sb3_isr.callbacks.connection import Connection
 from sb3_isr.callbacks.relabel import ReplayRelabeler
 from sb3_isr.dotted import named
-from sb3_isr.labels import LabelStore
+from sb3_isr.labels import LabelBatch, LabelStore, Unlabelled
 from sb3_isr.model import InternalSocialReward
 from sb3_isr.presence import PresenceSchedule, attendance_probability, presence_schedule
+from sb3_isr.spaces import Array
 from sb3_isr.trainer import TrainingMetrics, fit
 from sb3_isr.wrappers.composer import Sums
 
@@ -43,6 +44,16 @@ class Clock:
     labels_at_training: int = 0
     is_trained: bool = False
     steps_since_checkpoint: int = 0
+
+
+class Listener(Protocol):
+    """What can be told of the learner's transitions."""
+
+    def attend(self, social_rewards: Array) -> object:
+        """What the caregiver gave for what it attended, float32 ``[n]``."""
+
+    def miss(self, missed: Unlabelled) -> object:
+        """What the learner did without the caregiver."""
 
 
 class ISRCallback(BaseCallback):
@@ -125,6 +136,8 @@ class ISRCallback(BaseCallback):
         self._store_kwargs: dict[str, Any] = {"capacity": capacity, "held_out": held_out}
         self._relabel = relabel
         self._clock = Clock(is_trained=isr is not None)
+        #: Are told, once a rollout or so, what the learner did with the caregiver and without.
+        self.listeners: list[Listener] = []
         self._has_heard = False
         self._has_warned = False
         self._connection: Connection
@@ -206,7 +219,7 @@ class ISRCallback(BaseCallback):
             self._clock.probability,
             self.coefficient,
             self._rngs,
-            keeps_unlabelled=self._asker is not None,
+            keeps_unlabelled=bool(self._asker or self.listeners),
         )
 
     def _on_rollout_start(self) -> None:
@@ -225,7 +238,7 @@ class ISRCallback(BaseCallback):
         if self._relabeler is not None:
             self._relabeler.note(self._replay_buffer(), self._connection.last_internal_rewards())
         if self._follow_presence():
-            self._connection.update(self.isr.predict, self._clock.probability)
+            self._update()
         # SB3's off-policy rollouts are a step or so; it logs at some episode's end, right after this.
         if self._is_off_policy and (self.n_calls % MOST_STEPS == 0 or self.locals["dones"].any()):
             self._collect()
@@ -278,6 +291,27 @@ class ISRCallback(BaseCallback):
             )
         return metrics
 
+    def call_back(self, n_labels: int) -> None:
+        """
+        Call the caregiver back now, and train the ISR on what it says; for nothing if the budget is used up.
+
+        :param n_labels: For how many labels.
+        :raises ValueError: If there is no budget for call-backs.
+        """
+        if self._asker is None:
+            raise ValueError(
+                f"To call the caregiver back, there must be a budget for it, got ask={self.ask!r}; "
+                'write ISRCallback(ask="ask_when_unsure_500"), say.'
+            )
+        self._learn_from(self._asker.call_now(n_labels, self.isr))
+
+    def weigh(self, coefficient: float) -> None:
+        """
+        :param coefficient: ``R_i`` is multiplied by it from now on.
+        """
+        self.coefficient = coefficient
+        self._update()
+
     def _progress_remaining(self) -> float:
         # SB3 updates its own progress only once a rollout, and would let the caregiver leave late.
         # The last rollout overshoots.
@@ -322,21 +356,30 @@ class ISRCallback(BaseCallback):
     def _collect(self) -> None:
         self._collect_labels()
         if self._asker is not None:
-            labels = self._asker.call(1.0 - self._progress_remaining(), self.isr)
-            if labels is not None:
-                self.store.add(labels)
-                self.train()
+            self._learn_from(self._asker.call(1.0 - self._progress_remaining(), self.isr))
         self._log()
+
+    def _learn_from(self, labels: LabelBatch | None) -> None:
+        if labels is not None:
+            self.store.add(labels)
+            self.train()
+
+    def _update(self) -> None:
+        self._connection.update(self.isr.predict, self._clock.probability, self.coefficient)
 
     def _collect_labels(self) -> None:
         for labels in self._connection.take_labels():
             self._has_heard = True
+            for listener in self.listeners:
+                listener.attend(labels.social_rewards)
             if self._asker is not None:
                 labels = self._asker.attend(labels, 1.0 - self._progress_remaining())
             self.store.add(labels)
         for missed in self._connection.take_unlabelled():
-            assert self._asker is not None
-            self._asker.miss(missed)
+            if self._asker is not None:
+                self._asker.miss(missed)
+            for listener in self.listeners:
+                listener.miss(missed)
 
     def _log(self) -> None:
         sums = self._connection.take_sums()

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from io import BufferedIOBase
 from pathlib import Path
 
+from sb3_isr.asking import Asked
 from sb3_isr.callbacks.internalize import Clock, ISRCallback
 
 
@@ -85,6 +86,7 @@ class ZooISRCallback(ISRCallback):
             "steps": self._steps_before + self.model.num_timesteps,
             "steps_planned": self._steps_planned or self.model._total_timesteps,
             "clock": asdict(self._clock),
+            "asked": None if self._asker is None else asdict(self._asker.asked),
         }
         (folder / "progress.json").write_text(json.dumps(progress))
 
@@ -98,6 +100,8 @@ class ZooISRCallback(ISRCallback):
         progress = json.loads((folder / "progress.json").read_text())
         self._steps_before, self._steps_planned = progress["steps"], progress["steps_planned"]
         self._clock = Clock(**progress["clock"])
+        if self._asker is not None and progress.get("asked") is not None:
+            self._asker.asked = Asked(**progress["asked"])
 
 
 def _trained_agent() -> str | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sb3_isr.envs.coin_game_rules import MAPS
-from sb3_isr.experiments.figures import FEW_LABELS
+from sb3_isr.experiments.figures import BASELINE, BEST, FEW_LABELS
 from sb3_isr.experiments.statistics import estimate, welch
 from sb3_isr.experiments.values import ON_LAST, Values
 
@@ -44,9 +44,10 @@ def findings(name: str, values: Values) -> list[Finding]:
     return [claim(values) for claim in _CLAIMS[name]] if values else []
 
 
-def verdict(found: list[Finding]) -> str:
+def verdict(found: list[Finding], done: str = "reproduced") -> str:
     """
     :param found: A figure's findings.
+    :param done: What is said of them where all hold.
     :return: "Reproduced", "partly reproduced", "not reproduced" or "not yet known", and why, as a sentence.
     """
     held = [finding for finding in found if finding.holds]
@@ -54,7 +55,7 @@ def verdict(found: list[Finding]) -> str:
     open_ = [finding for finding in found if finding.holds is None]
     if not held and not failed:
         return "**Not yet known**: too few seeds are done."
-    word = "Not reproduced" if not held else "Reproduced" if not failed and not open_ else "Partly reproduced"
+    word = f"Not {done}" if not held else done.capitalize() if not failed and not open_ else f"Partly {done}"
     parts = [f"{finding.claim} ({finding.evidence})" for finding in held]
     parts += [f"not: {finding.claim} ({finding.evidence})" for finding in failed]
     parts += [f"not shown by so few seeds: {finding.claim} ({finding.evidence})" for finding in open_]
@@ -85,9 +86,22 @@ def not_below(kept: str, reference: str, claim: str) -> Judge:
     """
 
     def judge(values: Values) -> Finding:
-        a, b = (estimate(list(values[condition].values())) for condition in (kept, reference))
+        a, b = (estimate(list(values.get(condition, {}).values())) for condition in (kept, reference))
         holds = None if b.low != b.low else a.iqm >= b.low
         return Finding(claim, holds, f"{a} against {b}")
+
+    return judge
+
+
+def at_least(least: float, condition: str, claim: str) -> Judge:
+    """
+    :return: The claim that a condition's interquartile mean reaches a number that was aimed for.
+    """
+
+    def judge(values: Values) -> Finding:
+        reached = estimate(list(values.get(condition, {}).values()))
+        holds = reached.iqm >= least if reached.n else None
+        return Finding(f"{claim} at least {least:g}", holds, f"{reached}, n={reached.n}")
 
     return judge
 
@@ -138,6 +152,30 @@ def _few_labels_are_hacked_more(values: Values) -> Finding:
     return above(str(FEW_LABELS), "all", claim)(means)
 
 
+def _targets_of_few_labels() -> list[Judge]:
+    targets = []
+    for task in ("3 walls", "x"):
+        targets += [
+            at_least(least, f"{task}, {n} labels, {BEST.name}, {when}", f"{task}, {n} labels: retention {when}")
+            for n, when, least in (
+                (500, "end", 0.98),
+                (500, "lowest", 0.85),
+                (200, "end", 0.9),
+                (200, "lowest of departure", 0.5),
+                (100, "end", 0.75),
+            )
+        ]
+        whole = f"{task}, all labels, "
+        targets.append(
+            not_below(
+                f"{whole}all, random labels, end",
+                f"{whole}{BASELINE.name}, end",
+                f"{task}, all labels: as one ISR or better",
+            )
+        )
+    return targets
+
+
 _CLAIMS: dict[str, list[Judge]] = {
     "fig1b": [
         above("departure", "none", "without social reward, what was learned is unlearned"),
@@ -168,4 +206,5 @@ _CLAIMS: dict[str, list[Judge]] = {
         of_the_socialized(above("departure", "none", "without it, helping is unlearned")),
         of_the_socialized(not_below("isr", "oracle", "with the ISR it lies within the oracle's interval")),
     ],
+    "labels": _targets_of_few_labels(),
 }

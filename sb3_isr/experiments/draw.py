@@ -10,7 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sb3_isr.envs.coin_game_rules import MAPS
-from sb3_isr.experiments.figures import hacking_runs, isr_training, old_task_runs
+from sb3_isr.experiments.figures import (
+    METHODS,
+    few_labels,
+    hacking_runs,
+    heading,
+    isr_training,
+    old_task_runs,
+)
 from sb3_isr.experiments.protocols import Protocol
 from sb3_isr.experiments.results import Results
 from sb3_isr.experiments.runs import Run
@@ -21,6 +28,7 @@ from sb3_isr.experiments.values import (
     done_seeds,
     figure_values,
     hacking_name,
+    label_count,
     published_values,
     returns,
 )
@@ -43,7 +51,7 @@ def draw(name: str, protocol: Protocol, results: Results) -> Figure:
     """
     seeds = done_seeds(name, protocol, results)
     figure = _DRAW[name](protocol, seeds, results)
-    figure.suptitle(f"Figure {name[3:]}, protocol {protocol.name}, seeds {seeds[0]} to {seeds[-1]}", fontsize=11)
+    figure.suptitle(f"{heading(name)}, protocol {protocol.name}, seeds {seeds[0]} to {seeds[-1]}", fontsize=11)
     return figure
 
 
@@ -141,6 +149,42 @@ def _fig6(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
     return figure
 
 
+def _few_labels(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
+    values = figure_values("labels", protocol, results)
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    panels = figure.subplots(2, 2, sharex=True, sharey=True)
+    all_labels = 9 * protocol.socialization_steps // 10  # where "all" is drawn
+    for row, when in zip(panels, ("end", "lowest"), strict=True):
+        for axes, task in zip(row, ("3 walls", "x"), strict=True):
+            for color, (method, counts) in zip(_COLORS, METHODS.items(), strict=False):
+                ascending = sorted(counts, key=lambda n: n or all_labels)
+                of_method = [few_labels(protocol, seeds[0], task, method, n) for n in ascending]
+                keys = [f"{task}, {label_count(run)}, {method.name}, {when}" for run in of_method]
+                done = [(n or all_labels, values[key]) for n, key in zip(ascending, keys, strict=True) if key in values]
+                _dots(axes, done, color, method.name)
+            axes.axhline(1.0, color="0.7", linewidth=0.8)
+            axes.set_title(f"{'map ' if task == 'x' else ''}{task}: {_TITLES[when]}", fontsize=10)
+            axes.set(xscale="log", ylim=(0, None))
+    for axes in panels[:, 0]:
+        axes.set_ylabel("goals over those of the oracle")
+    for axes in panels[1]:
+        axes.set_xlabel("labels in all, call-backs counted")
+    _legend(figure, panels[0, 0])
+    return figure
+
+
+def _dots(axes: Axes, by_x: list[tuple[int, dict[int, float]]], color: str, label: str) -> None:
+    """Draw a condition's values over x: seeds as dots, the interquartile means as a line."""
+    for x, of_seeds in by_x:
+        axes.plot([x] * len(of_seeds), list(of_seeds.values()), ".", color=color, alpha=0.4, markersize=4)
+    means = [float(interquartile_mean(np.array(list(of_seeds.values())))) for _, of_seeds in by_x]
+    axes.plot([x for x, _ in by_x], means, "o-", color=color, label=label, markersize=5)
+
+
+_TITLES = {"end": "last tenth of autonomy", "lowest": "worst tenth of autonomy"}
+_COLORS = [f"tab:{name}" for name in ("red", "blue", "green", "purple", "orange", "brown", "pink", "olive", "cyan")]
+
+
 def _panels(n: int, width: float = 6.5) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(max(width * n, 4.5), 4.2), layout="constrained")
     return figure, list(figure.subplots(1, n, sharey=True, squeeze=False)[0])
@@ -194,4 +238,5 @@ _DRAW: dict[str, Callable[[Protocol, list[int], Results], Figure]] = {
     "fig5": _fig5,
     "fig6": _fig6,
     "fig7": _fig7,
+    "labels": _few_labels,
 }

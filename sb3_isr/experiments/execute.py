@@ -13,7 +13,7 @@ import torch
 from stable_baselines3 import PPO
 
 from sb3_isr.callbacks import ISRCallback
-from sb3_isr.experiments.few_labels import Signals, ask_of, labels_before
+from sb3_isr.experiments.few_labels import Signals, ask_of, labels_before, watch_of
 from sb3_isr.experiments.learning import GoalEpisodes, Progress, learn
 from sb3_isr.experiments.paper_isr import fit_as_published
 from sb3_isr.experiments.prosocial_baselines import goals_per_episode, helper, random_learner
@@ -148,9 +148,11 @@ def _live_on_few_labels(run: FewLabels, work: Path, progress: Progress) -> Resul
         "n_members": method.n_members,
         "pessimism": method.pessimism,
         "limit_to_labels": method.limit_to_labels,
+        "sparsity": method.sparsity,
     }
     gradient_steps, batch_size = (2000, 256) if run.n_labels is None or run.n_labels > 1000 else (500, 64)
     labels, _, _ = _labels(folder / "labels.npz", Internalization(run.socialization, run.socialization.steps))
+    heard = labels.social_rewards
     if run.n_labels is not None:
         labels = labels_before(run, labels, run.n_labels - run.n_calls_back)
     internalizing = ISRCallback(
@@ -167,7 +169,10 @@ def _live_on_few_labels(run: FewLabels, work: Path, progress: Progress) -> Resul
     internalizing.store.add(labels)
     fit(internalizing.isr, internalizing.store, gradient_steps, batch_size, seed=run.seed)
     episodes, signals = GoalEpisodes(progress), Signals(internalizing)
-    model.learn(run.steps, callback=[internalizing, episodes, signals])
+    callbacks = [internalizing, episodes, signals]
+    if method.watched:
+        callbacks.append(watch_of(run, internalizing, heard))
+    model.learn(run.steps, callback=callbacks)
     return {"curves": episodes.curves(), "signals": signals.kept, "n_labels": internalizing.store.n_added}
 
 

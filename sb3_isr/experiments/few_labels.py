@@ -6,9 +6,10 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_isr.asking import Ask, AskAlways, AskAtRandom, AskWhenUnsure
-from sb3_isr.callbacks import ISRCallback
+from sb3_isr.callbacks import HackingWatch, ISRCallback
 from sb3_isr.experiments.runs import FewLabels
 from sb3_isr.labels import LabelBatch, at
+from sb3_isr.spaces import Array
 
 #: Transitions of each rollout on which the ISR's members are compared.
 COMPARED = 256
@@ -41,11 +42,25 @@ def labels_before(run: FewLabels, labels: LabelBatch, n: int) -> LabelBatch:
     return at(labels, np.sort(index[:n]))
 
 
+def watch_of(run: FewLabels, internalizing: ISRCallback, heard: Array) -> HackingWatch:
+    """
+    :param run: The run.
+    :param internalizing: Its callback.
+    :param heard: What the learner was given by the caregiver in socialization, float32 ``[n]``, in order.
+    :return: A watch that knows it, and calls the caregiver back.
+    """
+    n_labels = max(2, run.n_calls_back // (2 * run.method.n_calls))
+    watch = HackingWatch(internalizing, remedy="ask", n_labels=n_labels)
+    for part in np.array_split(heard, len(heard) // watch.window):
+        watch.attend(part)
+    return watch
+
+
 class Signals(BaseCallback):
     """
     Keeps, for each rollout, means over transitions: ``internal`` reward; ``spread``, the standard deviation over
     members of what they say, and ``disagreement``, that of what each would give (limited to the labels if the ISR is);
-    and ``doubt``, how far their mean is from what is given.
+    and ``doubt``, how far what they say is from anything that the caregiver would say.
 
     :param internalizing: Whose ISR.
     """
@@ -69,7 +84,7 @@ class Signals(BaseCallback):
             "internal": given.mean(),
             "spread": said.std(axis=0).mean(),
             "disagreement": isr.limited(said).std(axis=0).mean(),
-            "doubt": np.abs(said.mean(axis=0) - given).mean(),
+            "doubt": np.abs(said - isr.nearest_labels(said)).mean(),
         }
         for name, mean in means.items():
             self.kept[name].append(round(float(mean), 5))

@@ -24,17 +24,27 @@ from sb3_isr.experiments.runs import (
 FEW_LABELS = 500
 
 
+def heading(name: str) -> str:
+    """
+    :param name: Of a figure.
+    :return: What a reader calls it.
+    """
+    return f"Figure {name.removeprefix('fig')}" if name.startswith("fig") else "Beyond the paper"
+
+
 @dataclass(frozen=True)
 class Figure:
     """
     :param title: What the figure shows.
     :param runs: All runs of one seed.
     :param seeds: How many seeds each protocol's committed results are to have; 0 if it does not have the figure.
+    :param in_parts: Whether a seed is shown as soon as some of its runs are done.
     """
 
     title: str
     runs: Callable[[Protocol, int], list[Run]]
     seeds: dict[str, int]
+    in_parts: bool = False
 
 
 def autonomy_in_old_task(socialization: Socialization, condition: Condition) -> Autonomy:
@@ -162,22 +172,26 @@ def _fig7(protocol: Protocol, seed: int) -> list[Run]:
 LABEL_COUNTS = (100, 200, 500, 1000, 3000, 10_000, None)
 
 _LIMITED: dict[str, Any] = {"limit_to_labels": True}
-_ENSEMBLE: dict[str, Any] = {"n_members": 5, "pessimism": 1.0, "limit_to_labels": True}
-ONE = Method("one")
-LIMITED = Method("limited", **_LIMITED)
-ENSEMBLE = Method("ensemble", **_ENSEMBLE)
-HALF_PRAISED = Method("half praised", **_ENSEMBLE, half_praised=True)
-CALLS_AT_RANDOM = Method("called back at random", **_ENSEMBLE, half_praised=True, calls="random")
-CALLS_WHEN_UNSURE = Method("called back when unsure", **_ENSEMBLE, half_praised=True, calls="unsure")
+_SPARSE: dict[str, Any] = {"sparsity": 1e-3}
+_ENSEMBLE: dict[str, Any] = {"n_members": 5, "pessimism": 1.0}
+_ALL: dict[str, Any] = {**_LIMITED, **_SPARSE, **_ENSEMBLE}
 
+#: One ISR as it is by itself, and random labels.
+BASELINE = Method("one")
+#: All parts together.
+BEST = Method("all, called back when unsure", **_ALL, half_praised=True, calls="unsure", watched=True)
 #: The methods, and the numbers of labels at which each is tried.
 METHODS: dict[Method, tuple[int | None, ...]] = {
-    ONE: LABEL_COUNTS,
-    CALLS_WHEN_UNSURE: (100, 200, 500),
-    ENSEMBLE: (100, 200, 500, None),
-    LIMITED: (100, 200, 500, None),
-    HALF_PRAISED: (100, 200, 500),
-    CALLS_AT_RANDOM: (100, 200, 500),
+    BASELINE: LABEL_COUNTS,
+    BEST: (25, 50, 100, 200, 500),
+    Method("sparse", **_SPARSE): (25, 50, 100, 200, 500, None),
+    Method("all, random labels", **_ALL): (25, 50, 100, 200, 500, None),
+    Method("all, half praised", **_ALL, half_praised=True): (25, 50, 100),
+    Method("sparse and limited", **_SPARSE, **_LIMITED): (50, 100),
+    Method("limited", **_LIMITED): (100, 200, 500),
+    Method("ensemble", **_ENSEMBLE): (200, 500),
+    Method("all, called back by the clock", **_ALL, half_praised=True, calls="unsure"): (50, 100),
+    Method("all, called back at random", **_ALL, half_praised=True, calls="random"): (50, 100),
 }
 
 
@@ -245,5 +259,5 @@ FIGURES: dict[str, Figure] = {
         _fig7,
         {"fast": 5, "paper": 0},
     ),
-    "labels": Figure("Few labels: what is retained with how many", _labels, {"fast": 10, "paper": 0}),
+    "labels": Figure("Few labels: what is retained with how many", _labels, {"fast": 10, "paper": 0}, in_parts=True),
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sb3_isr.experiments.alarms import Watched, watched
 from sb3_isr.experiments.claims import findings, verdict
 from sb3_isr.experiments.draw import draw
-from sb3_isr.experiments.figures import FIGURES, hacking_runs
+from sb3_isr.experiments.figures import FIGURES, hacking_runs, heading, labels_runs
 from sb3_isr.experiments.protocols import Protocol
 from sb3_isr.experiments.results import Results, write_text
 from sb3_isr.experiments.runs import NEW_TASKS
@@ -15,11 +17,13 @@ from sb3_isr.experiments.statistics import estimate
 from sb3_isr.experiments.values import (
     EVALUATIONS,
     Hacking,
+    done_on_few_labels,
     done_seeds,
     evaluations,
     figure_values,
     hacking,
     hacking_name,
+    label_count,
     published,
     published_values,
 )
@@ -35,6 +39,7 @@ _UNITS = {
     "fig5": "true reward per episode, 100 deterministic episodes of the last checkpoint",
     "fig6": "hacking gap, social reward per episode",
     "fig7": "goals that the caregiver reached per episode, last tenth of each phase",
+    "labels": "goals per episode over those of the learner whose caregiver stays, in tenths of 100,000 steps",
 }
 
 _INTRODUCTION = """\
@@ -85,7 +90,7 @@ def write_report(names: Iterable[str], protocols: Sequence[Protocol], results: R
     """
     sections = [_INTRODUCTION.format(source=published()["source"].removesuffix("; one value per seed"))]
     for name in names:
-        sections.append(f"## Figure {name[3:]}: {FIGURES[name].title}\n")
+        sections.append(f"## {heading(name)}: {FIGURES[name].title}\n")
         for protocol in protocols:
             sections += _section(name, protocol, results, out)
         sections += _published_verdict(name) + _notes(name)
@@ -110,8 +115,7 @@ def table(name: str, protocol: Protocol, results: Results) -> str:
     :param results: What is done.
     :return: Its values beside the published ones, as a Markdown table.
     """
-    header, *body = _rows(name, protocol, results)
-    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *body])
+    return _as_table(_rows(name, protocol, results))
 
 
 def _section(name: str, protocol: Protocol, results: Results, out: Path) -> list[str]:
@@ -127,11 +131,33 @@ def _section(name: str, protocol: Protocol, results: Results, out: Path) -> list
     values = figure_values(name, protocol, results)
     return [
         f"### Protocol {protocol.name}, {len(seeds)} of {wanted} seeds\n",
-        f"{verdict(findings(name, values))}\n",
-        f"![Figure {name[3:]}, protocol {protocol.name}](images/{picture.name})\n",
+        f"{verdict(findings(name, values), 'reached' if name == 'labels' else 'reproduced')}\n",
+        f"![{heading(name)}, protocol {protocol.name}](images/{picture.name})\n",
         f"{_UNITS[name].capitalize()}:\n",
         table(name, protocol, results) + "\n",
+        *([_alarms(protocol, results)] if name == "labels" else []),
     ]
+
+
+def _alarms(protocol: Protocol, results: Results) -> str:
+    by_method: dict[str, list[Watched]] = {}
+    for seed in done_seeds("labels", protocol, results):
+        for run in done_on_few_labels(protocol, seed, results):
+            by_method.setdefault(run.method.name, []).append(
+                watched(results.read(run), results.read(run.socialization))
+            )
+    by_method["all of them"] = [seen for of_method in by_method.values() for seen in of_method]
+    rows = [["method", "collapsed", "announced before half was lost", "did not collapse", "alarms all the same"]]
+    for name, seen in by_method.items():
+        collapsed, healthy = ([one for one in seen if one.collapsed is so] for so in (True, False))
+        in_time, false = sum(one.in_time for one in collapsed), sum(one.alarm is not None for one in healthy)
+        rows.append([name, *(str(n) for n in (len(collapsed), in_time, len(healthy), false))])
+    return f"The watch on hacking, had it been there (runs):\n\n{_as_table(rows)}\n"
+
+
+def _as_table(rows: Rows) -> str:
+    header, *body = rows
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *body])
 
 
 def _published_verdict(name: str) -> list[str]:
@@ -146,6 +172,8 @@ def _rows(name: str, protocol: Protocol, results: Results) -> Rows:
         return _evaluation_rows(name, protocol, results)
     if name == "fig6":
         return _hacking_rows(protocol, results)
+    if name == "labels":
+        return _few_labels_rows(protocol, results)
     ours, theirs = figure_values(name, protocol, results), published_values(name)
     rows = [["condition", protocol.name, "published", "every seed"]]
     for condition in dict.fromkeys([*ours, *theirs]):
@@ -179,6 +207,21 @@ def _hacking_rows(protocol: Protocol, results: Results) -> Rows:
         hacked = f"{sum(m.is_hacked for m in measured)} of {len(measured)}"
         rows.append([which, hacked, *[str(estimate(column)) for column in columns]])
     return rows
+
+
+def _few_labels_rows(protocol: Protocol, results: Results) -> Rows:
+    values = figure_values("labels", protocol, results)
+    measures = ["retention at the end", "lowest retention", "lowest goals over departure's"]
+    rows = [["task", "labels", "method", "seeds", *measures]]
+    for run in sorted(labels_runs(protocol, 0), key=lambda run: (run.task, run.n_labels or math.inf)):
+        which = f"{run.task}, {label_count(run)}, {run.method.name}"
+        measured = [list(values.get(f"{which}, {when}", {}).values()) for when in _WHEN]
+        row = [run.task, str(run.n_labels or "all"), run.method.name, str(len(measured[0]))]
+        rows.append([*row, *(str(estimate(of_seeds)) for of_seeds in measured)])
+    return rows
+
+
+_WHEN = ("end", "lowest", "lowest of departure")
 
 
 def _notes(name: str) -> list[str]:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from sb3_isr.experiments.claims import findings, verdict
-from sb3_isr.experiments.figures import FIGURES
+from sb3_isr.experiments.figures import FIGURES, heading
 from sb3_isr.experiments.protocols import PROTOCOLS, Protocol
 from sb3_isr.experiments.report import summary, table, write_report
 from sb3_isr.experiments.results import Results
@@ -103,10 +103,10 @@ def _report(names: Sequence[str], protocol: Protocol, results: Results, out: Pat
     report = write_report(names, shown, results, out)
     for name in [name for name in names if FIGURES[name].seeds[protocol.name]]:
         values = figure_values(name, protocol, results)
-        print(f"\nFigure {name[3:]}, protocol {protocol.name}. {FIGURES[name].title}\n")
+        print(f"\n{heading(name)}, protocol {protocol.name}. {FIGURES[name].title}\n")
         if values:
             print(f"{table(name, protocol, results)}\n")
-        print(verdict(findings(name, values)).replace("**", ""))
+        print(verdict(findings(name, values), "reached" if name == "labels" else "reproduced").replace("**", ""))
     print(f"\nReport: {report}\nPictures: {report.parent / 'images'}")
 
 

@@ -193,18 +193,22 @@ class Method:
     :param n_members: The ISR's.
     :param pessimism: The ISR's.
     :param limit_to_labels: The ISR's.
+    :param sparsity: The ISR's.
     :param half_praised: Of the labels of the socialization, half are of praised transitions.
     :param calls: To what the caregiver is called back, for half of the labels; None if it leaves once, after all.
-    :param n_calls: How often.
+    :param n_calls: How often, at equal intervals.
+    :param watched: It is also called back, out of turn, whenever the watch on hacking raises an alarm.
     """
 
     name: str
     n_members: int = 1
     pessimism: float = 0.0
     limit_to_labels: bool = False
+    sparsity: float = 0.0
     half_praised: bool = False
     calls: Literal["random", "unsure"] | None = None
-    n_calls: int = 10
+    n_calls: int = 5
+    watched: bool = False
 
 
 @dataclass(frozen=True)

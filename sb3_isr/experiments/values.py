@@ -19,12 +19,14 @@ from sb3_isr.experiments.figures import (
     hacking_runs,
     isr_training,
     label_curve,
+    labels_runs,
     old_task_runs,
+    oracle_of,
 )
 from sb3_isr.experiments.learning import Curves, mean_of_last_tenth
 from sb3_isr.experiments.protocols import Protocol
 from sb3_isr.experiments.results import Results
-from sb3_isr.experiments.runs import Autonomy, Run, with_requirements
+from sb3_isr.experiments.runs import Autonomy, FewLabels, Run, with_requirements
 
 #: By condition, one number for each seed.
 Values = dict[str, dict[int, float]]
@@ -72,11 +74,27 @@ def done_seeds(name: str, protocol: Protocol, results: Results) -> list[int]:
     :param name: A figure.
     :param protocol: Which protocol.
     :param results: What is done.
-    :return: The seeds of which all runs are done.
+    :return: The seeds of which all runs are done, or some, where the figure is shown in parts.
     """
     most = 100
+    if FIGURES[name].in_parts:
+        return [seed for seed in range(most) if done_on_few_labels(protocol, seed, results)]
     runs = {seed: with_requirements(FIGURES[name].runs(protocol, seed)) for seed in range(most)}
     return [seed for seed, of_seed in runs.items() if all(run in results for run in of_seed)]
+
+
+def done_on_few_labels(protocol: Protocol, seed: int, results: Results) -> list[FewLabels]:
+    """
+    :param protocol: Which protocol.
+    :param seed: Which seed.
+    :param results: What is done.
+    :return: The runs on few labels that can be shown.
+    """
+    return [
+        run
+        for run in labels_runs(protocol, seed)
+        if all(needed in results for needed in (run, oracle_of(run), *run.requires))
+    ]
 
 
 def figure_values(name: str, protocol: Protocol, results: Results) -> Values:
@@ -142,6 +160,32 @@ def returns(curves: Curves) -> tuple[np.ndarray, np.ndarray]:
     return np.subtract(curves["utility"], curves["environment"]), PRAISE * np.array(curves["goals"])
 
 
+def retention(run: FewLabels, results: Results) -> np.ndarray:
+    """
+    :param run: A run on few labels.
+    :param results: What is done.
+    :return: Goals per episode in each tenth of its steps, over those of the learner whose caregiver stays, ``[10]``.
+    """
+    edges = np.linspace(0, run.steps, 11)[1:-1]
+    goals = []
+    for which in (run, oracle_of(run)):
+        curves = results.read(which)["curves"]
+        steps = np.array(curves["steps"])
+        tenths = np.split(
+            np.array(curves["goals"])[steps <= run.steps],
+            np.searchsorted(steps[steps <= run.steps], edges, side="right"),
+        )
+        goals.append([tenth.mean() for tenth in tenths])
+    return np.asarray(np.array(goals[0]) / np.array(goals[1]))
+
+
+def label_count(run: FewLabels) -> str:
+    """
+    :return: How many labels it was given, in words.
+    """
+    return f"{run.n_labels or 'all'} labels"
+
+
 def _goals(run: Run, results: Results) -> float:
     return mean_of_last_tenth(results.read(run)["curves"]["goals"])
 
@@ -198,6 +242,21 @@ def _fig7(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
     return _old_task("fig7", protocol, seed, results) | played
 
 
+def _labels(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for run in done_on_few_labels(protocol, seed, results):
+        over_time = retention(run, results)
+        goals = [float(part.mean()) for part in np.array_split(results.read(run)["curves"]["goals"], 10)]
+        departure = results.read(run.socialization)["evaluation"][run.start][run.task]["sampled"]["goals"]
+        which = f"{run.task}, {label_count(run)}, {run.method.name}"
+        values |= {
+            f"{which}, end": float(over_time[-1]),
+            f"{which}, lowest": float(over_time.min()),
+            f"{which}, lowest of departure": min(goals) / departure,
+        }
+    return values
+
+
 def hacking_name(run: Autonomy) -> str:
     """
     :return: What figure 6 calls a run.
@@ -218,4 +277,5 @@ _VALUES: dict[str, Callable[[Protocol, int, Results], dict[str, float]]] = {
     "fig5": _fig5,
     "fig6": _fig6,
     "fig7": _fig7,
+    "labels": _labels,
 }

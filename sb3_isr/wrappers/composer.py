@@ -95,17 +95,18 @@ class RewardComposer:
                 "An ISR wrapper that was made with an ISR of its own cannot be connected to an ISRCallback; "
                 "give the ISR to the callback instead: ISRCallback(presence=..., isr=isr)."
             )
-        self._coefficient = coefficient
         self._rngs = list(rngs or np.random.default_rng().spawn(self.n_envs))
         self._keeps_unlabelled = keeps_unlabelled
-        self.update(internal_reward, probability)
+        self.update(internal_reward, probability, coefficient)
 
-    def update(self, internal_reward: InternalReward, probability: float) -> None:
+    def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
         """
         :param internal_reward: Gives ``R_i`` from now on.
         :param probability: That the caregiver attends an episode that starts from now on.
+        :param coefficient: ``R_i`` is multiplied by it from now on.
         """
         self._internal_reward = internal_reward
+        self._coefficient = coefficient
         self._probability = probability
 
     def disconnect(self) -> None:

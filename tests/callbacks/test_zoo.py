@@ -76,6 +76,15 @@ def test_the_learner_itself_is_saved_as_without_it(tmp_path: Path) -> None:
     assert PPO.load(tmp_path / "with").num_timesteps == STEPS
 
 
+def test_a_continued_learner_asks_for_no_more_than_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = learner()
+    model.learn(STEPS, callback=ZooISRCallback("always", "ask_at_random_20", gradient_steps=5))
+    model.save(tmp_path / "first")
+    callback = ZooISRCallback("always", "ask_at_random_20", gradient_steps=5)
+    continued(tmp_path / "first", callback, monkeypatch)
+    assert callback.store.n_added == 20
+
+
 def test_a_learner_saved_into_memory_has_no_beside() -> None:
     model = learner()
     model.learn(STEPS, callback=few())
