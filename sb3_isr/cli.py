@@ -20,12 +20,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_demo(commands)
     _add_animate(commands)
     _add_reproduce(commands)
+    _add_tune(commands)
     arguments = parser.parse_args(argv)
 
-    missing = [name for name in ("matplotlib", "scipy", "tqdm") if find_spec(name) is None]
+    modules = ("matplotlib", "scipy", "tqdm", *(("optuna", "rl_zoo3") if arguments.command == "tune" else ()))
+    missing = [name for name in modules if find_spec(name) is None]
     if missing:
+        extra = "tuning" if arguments.command == "tune" else "experiments"
         needs = f"sb3-isr {arguments.command} needs {' and '.join(missing)}"
-        print(f"{needs}: pip install 'sb3-isr[experiments]'", file=sys.stderr)
+        print(f"{needs}: pip install 'sb3-isr[{extra}]'", file=sys.stderr)
         return 1
     try:
         return int(arguments.run(arguments))
@@ -75,6 +78,60 @@ def _add_reproduce(commands: Commands) -> None:
     command.add_argument("--list", action="store_true", help="what there is, what is done, what it costs; run nothing")
     command.add_argument("--summary", action="store_true", help="each figure's values as JSON; run nothing")
     command.set_defaults(run=_reproduce)
+
+
+def _add_tune(commands: Commands) -> None:
+    command = commands.add_parser("tune", help="search for the schedule that keeps most with the fewest labels")
+    add = command.add_argument
+    add("env_id", nargs="?", metavar="ENV_ID", help="any registered Gymnasium id")
+    add("--algo", help="RL Zoo's name of the algorithm: ppo, sac, ...")
+    add("--n-trials", type=int, default=50, metavar="N", help="trials that the study has in the end (default: 50)")
+    add("--timesteps", type=int, metavar="T", help="environment steps of each training (default: the entry's)")
+    add("--seeds", type=int, default=2, metavar="K", help="each trial trains seeds 0 to K-1 (default: 2)")
+    add("--n-jobs", type=int, default=1, metavar="N", help="workers on this machine (default: 1)")
+    add("--storage", metavar="URL_OR_FILE", help="postgresql://... for many machines (default: OUT/journal.log)")
+    add("--study", metavar="NAME", help="the study's name (default: ENV_ID ALGO)")
+    add("--out", type=Path, default=Path("runs/tune"), help="folder of what is found (default: runs/tune)")
+    add("--config", type=Path, metavar="FILE", help="RL Zoo's YAML (default: zoo_configs/ALGO.yml, then RL Zoo's own)")
+    what = command.add_argument_group("what is searched")
+    what.add_argument(
+        "--parts",
+        nargs="+",
+        default=["presence", "labels", "isr_training", "internal_reward"],
+        help="presence, labels, isr_training, isr_network, isr_caution, internal_reward (default: all but isr_network "
+        "and isr_caution)",
+    )
+    what.add_argument("--sample-algo", action="store_true", help="and the algorithm's own, by RL Zoo's sampler")
+    what.add_argument(
+        "--search",
+        action="append",
+        default=[],
+        metavar="NAME=LOW:HIGH[:log]",
+        help="and a value of the entry, or isr.NAME of ISRCallback; NAME=A,B,C for choices",
+    )
+    what.add_argument("--fix", action="append", default=[], metavar="NAME=VALUE", help="do not search a parameter")
+    what.add_argument(
+        "--space", metavar="FILE", help="Python file with callback(trial) or algorithm(trial), which return arguments"
+    )
+    aim = command.add_argument_group("what is wanted (default: the front of return and labels)")
+    aim.add_argument("--max-labels", type=int, metavar="N", help="the greatest return with at most N labels; prunes")
+    aim.add_argument("--min-return", type=float, metavar="R", help="the fewest labels with a return of at least R")
+    how = command.add_argument_group("how")
+    how.add_argument("--sampler", default="tpe", help="tpe (default) or random")
+    how.add_argument("--sampler-seed", type=int, default=0, metavar="N", help="seeds what is sampled (default: 0)")
+    how.add_argument("--warm-up", type=float, default=0.5, help="prune only after this part of training (default: 0.5)")
+    how.add_argument("--lease", type=int, default=60, metavar="SECONDS", help="a silent worker is dead (default: 60)")
+    how.add_argument("--beside", nargs="+", default=[], metavar="NAME", help="draw other studies of the storage beside")
+    how.add_argument("--confirm", type=int, default=0, metavar="N", help="at the end run the best on N fresh seeds")
+    how.add_argument("--trial", type=int, metavar="NUMBER", help="take this one of the front in place of the best")
+    how.add_argument("--repair", type=Path, metavar="JOURNAL", help="only take torn lines out of a journal")
+    command.set_defaults(run=_tune)
+
+
+def _tune(arguments: argparse.Namespace) -> int:
+    from sb3_isr.tuning.tune import tune
+
+    return tune(arguments)
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:

@@ -122,7 +122,7 @@ def local_processes(n_workers: int) -> Iterator[Workers]:
     :return: They.
     """
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(n_workers, context, initializer=_die_with_parent)
+    executor = ProcessPoolExecutor(n_workers, context, initializer=die_with_parent)
     try:
         yield Workers(executor, lambda: n_workers)
     except BaseException:
@@ -215,7 +215,7 @@ def _done_mark(run: Run) -> str:
     return json.dumps(asdict(run), sort_keys=True)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """A runner that is killed must not leave workers behind that wait for it for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None

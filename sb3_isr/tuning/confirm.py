@@ -1,0 +1,75 @@
+"""What a study found, on seeds that it has not seen: the best of many trials is in part the luckiest."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import as_completed
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from sb3_isr.experiments.results import write_text
+from sb3_isr.experiments.runner import local_processes
+from sb3_isr.experiments.statistics import estimate, welch
+from sb3_isr.tuning.entry import Entry, changed
+from sb3_isr.tuning.findings import Found
+from sb3_isr.tuning.objective import Settings, evaluate
+
+Run = dict[str, Any]
+
+
+def confirm(settings: Settings, chosen: Found, n_seeds: int, n_jobs: int, out: Path) -> str:
+    """
+    Run a trial, the entry as it was before the search, and the entry with a caregiver who stays. Each run is kept in
+    ``confirmed.json`` once it is done, and is not run again; other trials' that are there are told beside it.
+
+    :param settings: The study's.
+    :param chosen: The trial to confirm.
+    :param n_seeds: How many fresh seeds.
+    :param n_jobs: How many runs at once.
+    :param out: The folder.
+    :return: What to print.
+    """
+    entry = {**settings.entry, "n_timesteps": settings.timesteps}
+    always = changed(entry, {"presence": "always"}, {})
+    entries = {f"trial {chosen.number}": chosen.entry, "entry": entry, "always": always}
+    path = out / "confirmed.json"
+    runs: list[Run] = json.loads(path.read_text())["runs"] if path.exists() else []
+    done = {(run["name"], run["seed"]) for run in runs if run["entry"] == entries.get(run["name"])}
+    seeds = range(settings.seeds, settings.seeds + n_seeds)
+    missing = [(name, seed) for seed in seeds for name in entries if (name, seed) not in done]
+    with local_processes(n_jobs) as workers:
+        futures = [workers.executor.submit(_run, settings, name, entries[name], seed) for name, seed in missing]
+        for future in tqdm(as_completed(futures), total=len(futures), unit=" runs", disable=not futures):
+            run = future.result()
+            runs = [other for other in runs if (other["name"], other["seed"]) != (run["name"], run["seed"])]
+            runs = sorted([*runs, run], key=lambda one: (one["name"], one["seed"]))
+            write_text(path, json.dumps({"runs": runs}) + "\n")
+    return table([run for run in runs if run["seed"] in seeds])
+
+
+def table(runs: list[Run]) -> str:
+    """
+    :param runs: What ``confirmed.json`` has.
+    :return: Returns and labels of each, and how likely so great a difference to the entry's is by chance.
+    """
+    names = list(dict.fromkeys(run["name"] for run in runs))
+    returns = {name: [run["return"] for run in runs if run["name"] == name] for name in names}
+    labels = {name: [run["labels"] for run in runs if run["name"] == name] for name in names}
+    told = {"entry": "the entry as it was", "always": "a caregiver who stays"}
+    lines = [f"{'fresh seeds':22}{'seeds':>6}{'return, IQM [95%]':>24}{'labels':>10}{'Welch p to the entry':>22}"]
+    for name in names:
+        p = "" if name == "entry" else f"{welch(returns[name], returns['entry']):.2g}"
+        n, mean_labels = len(returns[name]), sum(labels[name]) / len(labels[name])
+        lines.append(f"{told.get(name, name):22}{n:>6}{estimate(returns[name])!s:>24}{mean_labels:>10,.0f}{p:>22}")
+    return "\n".join(lines)
+
+
+def _run(settings: Settings, name: str, entry: Entry, seed: int) -> Run:
+    torch.set_num_threads(1)
+    outcome = evaluate(settings, entry, range(seed, seed + 1))
+    (value,), (labels,), (curve,) = outcome.returns, outcome.labels, outcome.curves
+    shared = {"name": name, "seed": seed, "timesteps": settings.timesteps, "return": value, "labels": labels}
+    return {**shared, "curve": [None if x != x else round(x, 4) for x in curve], "entry": entry}

@@ -1,0 +1,189 @@
+"""
+Entries: what is trained, as RL Zoo's YAML writes it. A trial is an entry with some values changed, and a learner is
+built from an entry as RL Zoo builds it, so that what is found can be written down and run there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import rl_zoo3
+import yaml
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_isr.callbacks import ISRCallback
+from sb3_isr.envs import CoinGameEnv, CoinGameVecEnv, ProsocialEnv, ProsocialVecEnv
+from sb3_isr.zoo import ZooManager
+
+Entry = dict[str, Any]
+
+#: The dotted name under which an entry has the arguments of ISRCallback.
+CALLBACK = "sb3_isr.ZooISRCallback"
+
+#: Environments that have a twin which steps many of them together, bit for bit the same and many times as fast.
+BATCHED: dict[str, Callable[..., VecEnv]] = {
+    f"{env.__module__}:{env.__name__}": batched
+    for env, batched in ((CoinGameEnv, CoinGameVecEnv), (ProsocialEnv, ProsocialVecEnv))
+}
+
+
+def read_entry(env_id: str, algo: str, config: Path | None) -> Entry:
+    """
+    :param env_id: A registered Gymnasium id.
+    :param algo: RL Zoo's name of the algorithm.
+    :param config: A YAML file of entries. None for ``zoo_configs/ALGO.yml`` in this folder, then RL Zoo's own file;
+        where neither has the environment, the algorithm's defaults.
+    :return: The entry, with wrapper, caregiver and callback put in where it had none.
+    :raises ValueError: If something is not known, or the named file has no such entry.
+    """
+    _check_names(env_id, algo)
+    if config is not None and env_id not in _entries(config):
+        raise ValueError(f"--config must have an entry for {env_id}, got {config} with {', '.join(_entries(config))}.")
+    own, theirs = Path(f"zoo_configs/{algo}.yml"), Path(rl_zoo3.__file__).parent / f"hyperparams/{algo}.yml"
+    for path in (own, theirs) if config is None else (config,):
+        if env_id in _entries(path):
+            return _internalizing(_entries(path)[env_id], env_id)
+    return _internalizing({"policy": _policy(env_id)}, env_id)
+
+
+def callback_kwargs(entry: Entry) -> dict[str, Any]:
+    """
+    :param entry: Any entry.
+    :return: The arguments of its ISRCallback; change them, and the entry is changed.
+    """
+    for callback in entry["callback"]:
+        if isinstance(callback, dict) and CALLBACK in callback:
+            kwargs: dict[str, Any] = callback[CALLBACK]
+            return kwargs
+    raise ValueError(f"An entry must have {CALLBACK} with its arguments in its callbacks, got {entry['callback']}.")
+
+
+def changed(entry: Entry, callback: Mapping[str, Any], algorithm: Mapping[str, Any]) -> Entry:
+    """
+    :param entry: An entry; left as it is.
+    :param callback: Arguments of ISRCallback to put in; dictionaries are merged.
+    :param algorithm: Values of the entry itself to put in. ``policy_kwargs`` is a Python expression, as in RL Zoo, and
+        is merged too.
+    :return: The changed entry.
+    """
+    entry, algorithm = copy.deepcopy(entry), dict(algorithm)
+    kwargs = callback_kwargs(entry)
+    kwargs.update(merged(kwargs, callback))
+    before = entry.get("policy_kwargs")
+    if before and "policy_kwargs" in algorithm:
+        algorithm["policy_kwargs"] = f"{{**{before}, **{algorithm['policy_kwargs']}}}"
+    return {**entry, **algorithm}
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    :param old: Arguments.
+    :param new: Others, which count more.
+    :return: Both; where both have a dictionary, both of these.
+    """
+    both = {key: merged(old[key], new[key]) for key in old if isinstance(old[key], dict) and key in new}
+    return {**old, **new, **both}
+
+
+def build(entry: Entry, env_id: str, algo: str, seed: int) -> tuple[BaseAlgorithm, ISRCallback]:
+    """
+    :param entry: What is trained.
+    :param env_id: In which environment.
+    :param algo: By which algorithm.
+    :param seed: Seeds everything, the process's generators too.
+    :return: The learner, and the callback that internalizes.
+    """
+    manager = _Manager(argparse.Namespace(), algo, env_id, log_folder="", seed=seed, verbose=0, device="cpu")
+    return manager.learner(copy.deepcopy(entry))
+
+
+class _Manager(ZooManager):
+    """RL Zoo's, without a log folder or evaluation, and with batched environments where there are."""
+
+    def learner(self, entry: Entry) -> tuple[BaseAlgorithm, ISRCallback]:
+        kwargs, self.env_wrapper, callbacks, self.vec_env_wrapper = self._preprocess_hyperparams(entry)
+        env = self.create_envs(self.n_envs, no_log=True)
+        kwargs = self._preprocess_action_noise(kwargs, {}, env)
+        model = rl_zoo3.ALGOS[self.algo](env=env, seed=self.seed, device=self.device, **kwargs)
+        (internalizing,) = (callback for callback in callbacks if isinstance(callback, ISRCallback))
+        return model, internalizing
+
+    def create_envs(self, n_envs: int, eval_env: bool = False, no_log: bool = False) -> VecEnv:
+        """As RL Zoo's."""
+        spec = gym.spec(self.env_name.gym_id)
+        if spec.entry_point in BATCHED and not (self.env_wrapper or self.normalize or self.frame_stack):
+            venv = BATCHED[str(spec.entry_point)](n_envs, **{**spec.kwargs, **self.env_kwargs})
+            return venv if self.vec_env_wrapper is None else self.vec_env_wrapper(venv)
+        venv = super().create_envs(n_envs, eval_env, no_log)
+        return venv
+
+
+def _entries(path: Path) -> dict[str, Entry]:
+    if not path.exists():
+        return {}
+    entries: dict[str, Entry] = yaml.safe_load(path.read_text())
+    return entries
+
+
+def _check_names(env_id: str, algo: str) -> None:
+    if algo not in rl_zoo3.ALGOS:
+        raise ValueError(f"--algo must be one of {', '.join(rl_zoo3.ALGOS)}, got {algo}.")
+    try:
+        gym.spec(env_id)
+    except gym.error.Error as error:
+        raise ValueError(
+            f"ENV_ID must be registered with Gymnasium, got {env_id} ({error}); if a package registers it, write "
+            "package:id, and see that it is installed."
+        ) from error
+
+
+def _internalizing(entry: Entry, env_id: str) -> Entry:
+    """The entry with the three parts that internalization takes."""
+    entry = copy.deepcopy(entry)
+    if "sb3_isr.VecISRReward" not in str(entry.get("vec_env_wrapper")):
+        if "sb3_isr.SocialRewardWrapper" not in str(entry.get("env_wrapper")) and not _says_social_rewards(env_id):
+            wrappers = entry.get("env_wrapper") or []
+            caregiver = {"sb3_isr.SocialRewardWrapper": {"caregiver": "sb3_isr.TaskRewardCaregiver"}}
+            entry["env_wrapper"] = [*(wrappers if isinstance(wrappers, list) else [wrappers]), caregiver]
+        entry["vec_env_wrapper"] = "sb3_isr.VecISRReward"
+        if entry.get("normalize"):  # of rewards it would undo what the caregiver's leaving changes
+            entry["normalize"] = {"norm_obs": True, "norm_reward": False}
+    if CALLBACK not in str(entry.get("callback")):
+        callbacks = entry.get("callback") or []
+        callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
+        entry["callback"] = [*callbacks, {CALLBACK: {"presence": "leave_at_0.5"}}]
+    return entry
+
+
+def _says_social_rewards(env_id: str, n_steps: int = 1000) -> bool:
+    """Whether the environment itself writes the key, as random actions show."""
+    env = gym.make(env_id)
+    env.action_space.seed(0)
+    is_over = True
+    said = False
+    for _ in range(n_steps):
+        if is_over:
+            env.reset(seed=0)
+        *_, terminated, truncated, info = env.step(env.action_space.sample())
+        is_over = terminated or truncated
+        said = said or "social_reward" in info
+        if said:
+            break
+    env.close()
+    return said
+
+
+def _policy(env_id: str) -> str:
+    env = gym.make(env_id)
+    space = env.observation_space
+    env.close()
+    if isinstance(space, gym.spaces.Dict):
+        return "MultiInputPolicy"
+    return "CnnPolicy" if is_image_space(space) and min(space.shape or (0,)) >= 36 else "MlpPolicy"

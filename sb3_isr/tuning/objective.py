@@ -1,0 +1,244 @@
+"""What a trial is worth: the true social return late in autonomy, and the labels that were asked for."""
+
+from __future__ import annotations
+
+import math
+import runpy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+import optuna
+from optuna.trial import Trial
+
+from sb3_isr.tuning import space
+from sb3_isr.tuning.entry import Entry, build, changed, merged
+from sb3_isr.tuning.learner import PieceByPiece
+
+#: What is measured: the episodes that end in the last so much of training.
+LATE = 0.1
+#: In how many pieces the learners of a trial advance side by side; the pruner is asked between them.
+PIECES = 20
+#: Of the algorithm's own parameters, those named with this prefix go to ISRCallback instead.
+CALLBACK_PREFIX = "isr."
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    What all workers of a study must agree on.
+
+    :param env_id: A registered Gymnasium id.
+    :param algo: RL Zoo's name of the algorithm.
+    :param entry: What a trial changes.
+    :param timesteps: Environment steps of each seed's training.
+    :param seeds: Each trial trains seeds 0 to ``seeds - 1``.
+    :param parts: What is searched: names in ``space.PARTS``.
+    :param sample_algo: Whether the algorithm's own hyperparameters are searched too.
+    :param search: What is searched besides, as ``space.searched`` reads it.
+    :param fix: Parameters that are not searched, as ``space.fixed`` reads it.
+    :param space_file: A Python file whose functions ``callback(trial)`` and ``algorithm(trial)`` give further
+        arguments of ISRCallback and values of the entry; either may be missing.
+    :param max_labels: Search for the greatest return with at most so many labels, per seed.
+    :param min_return: Search for the fewest labels with at least this return.
+    :param warm_up: No trial is pruned before this fraction of training.
+    """
+
+    env_id: str
+    algo: str
+    entry: Entry
+    timesteps: int
+    seeds: int
+    parts: tuple[str, ...]
+    sample_algo: bool = False
+    search: tuple[str, ...] = ()
+    fix: tuple[str, ...] = ()
+    space_file: str | None = None
+    max_labels: int | None = None
+    min_return: float | None = None
+    warm_up: float = 0.5
+
+    @property
+    def directions(self) -> list[Literal["maximize", "minimize"]]:
+        """Optuna's directions of the objectives."""
+        if self.max_labels is not None:
+            return ["maximize"]
+        return ["minimize"] if self.min_return is not None else ["maximize", "minimize"]
+
+
+class NoReturnError(ValueError):
+    """There is no true social return to optimize."""
+
+
+class Outcome:
+    """
+    What came of an entry on several seeds.
+
+    :param returns: Mean true social return per episode late in training, of each seed.
+    :param labels: Labels asked for, of each seed.
+    :param curves: For each seed the mean return in each piece of training; NaN where no episode ended.
+    """
+
+    def __init__(self, returns: list[float], labels: list[int], curves: list[list[float]]) -> None:
+        self.returns, self.labels, self.curves = returns, labels, curves
+
+
+def evaluate(
+    settings: Settings,
+    entry: Entry,
+    seeds: range,
+    report: Callable[[int, float, float], None] = lambda step, value, labels: None,
+) -> Outcome:
+    """
+    Train an entry on several seeds side by side.
+
+    :param settings: Environment, algorithm, length.
+    :param entry: What is trained.
+    :param seeds: Which seeds.
+    :param report: Called after each piece with steps made, mean return in the piece (NaN if no episode ended in it) and
+        mean labels so far, over seeds.
+    :return: What came of it.
+    :raises NoReturnError: If no episode ends late in training, or a return is not finite.
+    """
+    timesteps = settings.timesteps
+    learners = [PieceByPiece(entry, settings.env_id, settings.algo, timesteps, seed) for seed in seeds]
+    curves: list[list[float]] = [[] for _ in learners]
+    try:
+        for piece in range(1, PIECES + 1):
+            start, end = timesteps * (piece - 1) // PIECES, timesteps * piece // PIECES
+            for learner, curve in zip(learners, curves, strict=True):
+                before = learner.model.num_timesteps
+                learner.advance(end)
+                ended = learner.episodes.between(before, learner.model.num_timesteps)
+                curve.append(float(np.mean(ended)) if ended else math.nan)
+                if ended and not math.isfinite(curve[-1]):
+                    raise NoReturnError(
+                        f"The true social return must be finite, but is {curve[-1]} between steps {start} and {end}."
+                    )
+            report(end, float(np.mean([c[-1] for c in curves])), float(np.mean([one.labels for one in learners])))
+        late = [one.episodes.between((1 - LATE) * timesteps, math.inf) for one in learners]
+        if not all(late):
+            raise NoReturnError(
+                f"An episode must end in the last {LATE:.0%} of training, but in {timesteps} steps none does; train "
+                "longer, or limit the length of episodes."
+            )
+        return Outcome([float(np.mean(values)) for values in late], [one.labels for one in learners], curves)
+    finally:
+        for learner in learners:
+            learner.close()
+
+
+class Objective:
+    """
+    From a trial to the objectives' values. What a trial trains and what came of it is kept in its user attributes.
+
+    :param settings: What all workers agree on.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._searched = [space.searched(text) for text in settings.search]
+        self._file = runpy.run_path(settings.space_file) if settings.space_file else {}
+        self._algorithm: Callable[[Trial], dict[str, Any]] | None = None
+
+    def __call__(self, trial: Trial) -> list[float]:
+        """
+        :param trial: The trial.
+        :return: One value for each direction.
+        """
+        try:
+            return self._values(trial)
+        except optuna.TrialPruned:
+            raise
+        except Exception as error:
+            trial.set_user_attr("failure", f"{type(error).__name__}: {error}"[:500])
+            raise
+
+    def entry(self, trial: Trial) -> Entry:
+        """
+        :param trial: The trial; its user attribute ``timesteps`` is set.
+        :return: What it trains.
+        """
+        callback: dict[str, Any] = {}
+        for part in self.settings.parts:
+            callback = merged(callback, space.PARTS[part](trial))
+        algorithm = self._sampled(trial) if self.settings.sample_algo else {}
+        for name, suggest in self._searched:
+            is_callbacks = name.startswith(CALLBACK_PREFIX)
+            (callback if is_callbacks else algorithm)[name.removeprefix(CALLBACK_PREFIX)] = suggest(trial)
+        if "callback" in self._file:
+            callback = merged(callback, self._file["callback"](trial))
+        if "algorithm" in self._file:
+            algorithm.update(self._file["algorithm"](trial))
+        return changed({**self.settings.entry, "n_timesteps": self.settings.timesteps}, callback, algorithm)
+
+    def _values(self, trial: Trial) -> list[float]:
+        settings = self.settings
+        trial.set_user_attr("timesteps", settings.timesteps)
+        entry = self.entry(trial)
+        trial.set_user_attr("entry", entry)
+        outcome = evaluate(settings, entry, range(settings.seeds), lambda *args: self._report(trial, *args))
+        for name, values in vars(outcome).items():
+            trial.set_user_attr(name, [_finite(value) for value in values])
+        value, labels = float(np.mean(outcome.returns)), float(np.mean(outcome.labels))
+        if settings.max_labels is not None:
+            trial.set_constraint("labels", labels - settings.max_labels)
+            return [value]
+        if settings.min_return is not None:
+            trial.set_constraint("return", settings.min_return - value)
+            return [labels]
+        return [value, labels]
+
+    def _report(self, trial: Trial, step: int, value: float, labels: float) -> None:
+        # Optuna prunes where one value is maximized that grows over a trial. Of two there is no such order, and labels
+        # do not say how good a trial will be.
+        settings = self.settings
+        if settings.max_labels is None:
+            return
+        if labels > settings.max_labels:  # they only grow
+            trial.set_constraint("labels", labels - settings.max_labels)
+            raise optuna.TrialPruned(f"{labels:.0f} labels by step {step}")
+        if math.isfinite(value):
+            trial.report(value, step)
+            if step >= settings.warm_up * settings.timesteps and trial.should_prune():
+                trial.set_constraint("labels", labels - settings.max_labels)
+                raise optuna.TrialPruned(f"return {value:.3g} at step {step}")
+
+    def _sampled(self, trial: Trial) -> dict[str, Any]:
+        if self._algorithm is None:
+            model, _ = build({**self.settings.entry, "n_timesteps": 1}, self.settings.env_id, self.settings.algo, 0)
+            actions = model.action_space
+            n_actions = actions.shape[0] if isinstance(actions, gym.spaces.Box) else 0
+            self._algorithm = space.algorithm(self.settings.algo, model.n_envs, n_actions)
+        return self._algorithm(trial)
+
+
+def check_settings(settings: Settings) -> None:
+    """
+    :param settings: A study's.
+    :raises ValueError: If they cannot be right.
+    """
+    if settings.timesteps < PIECES:
+        raise ValueError(f"--timesteps must be at least {PIECES}, got {settings.timesteps}.")
+    if settings.seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {settings.seeds}.")
+    if not 0.0 <= settings.warm_up <= 1.0:
+        raise ValueError(f"--warm-up is a fraction of training and must lie in [0, 1], got {settings.warm_up}.")
+    if settings.max_labels is not None and settings.min_return is not None:
+        raise ValueError("--max-labels and --min-return are two questions; ask one of them, or neither for the front.")
+    if settings.space_file and not Path(settings.space_file).is_file():
+        raise ValueError(f"--space must be a Python file, got {settings.space_file}.")
+    for text in settings.search:
+        space.searched(text)
+    for text in settings.fix:
+        space.fixed(text)
+
+
+def _finite(value: Any) -> Any:
+    """For storages: JSON has no NaN."""
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return value if math.isfinite(value) else None

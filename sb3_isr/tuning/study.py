@@ -1,0 +1,227 @@
+"""A study: what is in it, who samples, and what a worker does until all of its trials are finished."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import torch
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.pruners import MedianPruner
+from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from sb3_isr.tuning import space
+from sb3_isr.tuning.objective import Objective, Settings
+from sb3_isr.tuning.storage import LEASE, fail_stale_trials, open_storage, retry
+
+SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+    "tpe": lambda seed: TPESampler(seed=seed),
+    "random": lambda seed: RandomSampler(seed=seed),
+}
+#: Trials that must be finished before any is pruned.
+TRIALS_BEFORE_PRUNING = 5
+#: Seconds between two looks at what other workers do.
+POLL = 0.5
+#: The user attribute of a trial that was started when another worker had just started the last one.
+SURPLUS = "surplus"
+
+
+@dataclass(frozen=True)
+class Place:
+    """
+    Where a study is, and how it is gone about.
+
+    :param storage: A journal's path or a database's URL.
+    :param name: The study's name.
+    :param n_trials: How many trials it is to have in the end.
+    :param sampler: One of ``SAMPLERS``.
+    :param sampler_seed: Seeds what is sampled, whoever runs the trial.
+    :param lease: Seconds without a sign of life after which a worker counts as dead.
+    """
+
+    storage: str
+    name: str
+    n_trials: int
+    sampler: str = "tpe"
+    sampler_seed: int = 0
+    lease: int = LEASE
+
+
+class SeededByTrial(BaseSampler):
+    """
+    A sampler that is seeded anew for each trial by the trial's number: a study that is stopped and resumed samples what
+    it would have sampled, and no two workers sample the same.
+
+    :param make: Makes the sampler from a seed.
+    :param seed: Another one for another search.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+        self._make = make
+        self._seed = seed
+        self._sampler = make(seed)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """As BaseSampler's."""
+        self._sampler = self._make(int(np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0]))
+        self._sampler.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """As BaseSampler's."""
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """As BaseSampler's."""
+        return self._sampler.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """As BaseSampler's."""
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+
+def open_study(settings: Settings, place: Place) -> Study:
+    """
+    :param settings: What is tuned.
+    :param place: Where the study is; made if it is not there.
+    :return: The study.
+    :raises ValueError: If there is a study of that name with other settings.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    fix = dict(space.fixed(text) for text in settings.fix)
+
+    def make(seed: int) -> BaseSampler:
+        sampler = SAMPLERS[place.sampler](seed)
+        return PartialFixedSampler(fix, sampler) if fix else sampler
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study = optuna.create_study(
+            storage=open_storage(place.storage, place.lease),
+            study_name=place.name,
+            directions=settings.directions,
+            sampler=SeededByTrial(make, place.sampler_seed),
+            pruner=MedianPruner(TRIALS_BEFORE_PRUNING, n_warmup_steps=int(settings.warm_up * settings.timesteps)),
+            load_if_exists=True,
+        )
+    ours = _described(settings, place)
+    if "settings" not in study.user_attrs:
+        study.set_user_attr("settings", ours)
+    theirs = study.user_attrs["settings"]
+    if different := [key for key in ours if ours[key] != theirs.get(key)]:
+        told = "; ".join(f"{key}: {theirs.get(key)} there, {ours[key]} here" for key in different)
+        raise ValueError(
+            f"All workers of a study must agree, but study {place.name} has other settings ({told}). Start it with the "
+            "same command, or name another study: --study NAME"
+        )
+    return study
+
+
+def finished(study: Study) -> list[FrozenTrial]:
+    """
+    :param study: A study.
+    :return: Its trials that are over and done with: without those that were put back into the queue.
+    """
+    return [trial for trial in _own(study) if trial.state.is_finished()]
+
+
+def running(study: Study) -> list[FrozenTrial]:
+    """
+    :param study: A study.
+    :return: Its trials that a worker is at, or was when it died.
+    """
+    return [trial for trial in _own(study) if trial.state == TrialState.RUNNING]
+
+
+def failure(trial: FrozenTrial) -> str | None:
+    """
+    :param trial: A trial.
+    :return: Why it failed; None if it did not.
+    """
+    if trial.state != TrialState.FAIL:
+        return None
+    return str(trial.user_attrs.get("failure", "its worker died each time (killed, or out of memory)"))
+
+
+def work(settings: Settings, place: Place) -> None:
+    """
+    Run trials until all of the study's are finished, by this worker or by others.
+
+    :param settings: What is tuned.
+    :param place: Where the study is.
+    :raises KeyboardInterrupt: At SIGTERM; the trial in flight has then been put back into the queue.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    torch.set_num_threads(1)  # workers share the machine
+    study = open_study(settings, place)
+    objective = Objective(settings)
+    while True:
+        n_running = len(running(study))
+        if len(finished(study)) + n_running < place.n_trials:
+            _run_one(study, objective, place.n_trials)
+        elif n_running:  # if their worker dies, they are ours
+            fail_stale_trials(study)
+            time.sleep(POLL)
+        else:
+            return
+
+
+def _run_one(study: Study, objective: Objective, n_trials: int) -> None:
+    in_flight: list[int] = []
+
+    def run(trial: Trial) -> list[float]:
+        if _is_surplus(study, trial, n_trials):
+            trial.set_user_attr(SURPLUS, True)
+            raise RuntimeError("Another worker had just started the last trial.")
+        in_flight.append(trial.number)
+        return objective(trial)
+
+    try:
+        study.optimize(run, n_trials=1, catch=(Exception,))
+    except UpdateFinishedTrialError:  # this worker was held up, taken for dead, and its trial given to another one
+        return
+    except KeyboardInterrupt:
+        for number in in_flight:
+            trial = study.trials[number]
+            if trial.state == TrialState.FAIL:
+                retry(study, trial)
+        raise
+
+
+def _is_surplus(study: Study, trial: Trial, n_trials: int) -> bool:
+    """Whether workers that started a trial at the same moment have started one too many, of which this is the last."""
+    origin = _origin(study.trials[trial.number])
+    return sum(other < origin for other in {_origin(other) for other in _own(study)}) >= n_trials
+
+
+def _own(study: Study) -> list[FrozenTrial]:
+    """All trials but those that were put back into the queue as new ones, and surplus ones."""
+    trials = study.get_trials(deepcopy=False)
+    retried = {number for trial in trials for number in trial.system_attrs.get("retry_history", [])}
+    return [trial for trial in trials if trial.number not in retried and SURPLUS not in trial.user_attrs]
+
+
+def _origin(trial: FrozenTrial) -> int:
+    return int(trial.system_attrs.get("failed_trial", trial.number))
+
+
+def _described(settings: Settings, place: Place) -> dict[str, Any]:
+    described = {**asdict(settings), "sampler": place.sampler, "sampler_seed": place.sampler_seed}
+    if settings.space_file:  # machines may have it in different places
+        described["space_file"] = Path(settings.space_file).read_text()
+    plain: dict[str, Any] = json.loads(json.dumps(described))
+    return plain

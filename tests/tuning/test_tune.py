@@ -1,0 +1,155 @@
+"""``sb3-isr tune``, as a user runs it."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from optuna.trial import TrialState
+
+from sb3_isr.cli import main
+from sb3_isr.tuning.study import finished, open_study
+from tests.tuning.small import ENTRY, SLOW, place
+from tests.zoo_process import train
+
+DEADLINE = 300
+
+
+def command(out: Path, *more: str) -> list[str]:
+    config = out.parent / "ppo.yml"
+    config.write_text(yaml.safe_dump({"sb3_isr/CoinGame-v0": ENTRY}))
+    options = ["--algo", "ppo", "--config", str(config), "--seeds", "1", "--out", str(out), "--sampler", "random"]
+    return ["tune", "sb3_isr/CoinGame-v0", *options, *more]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small study on two workers, run whole, in a process of its own."""
+    out = tmp_path_factory.mktemp("tune") / "out"
+    small = ["--timesteps", "2560", "--n-trials", "6", "--n-jobs", "2", "--parts", "presence", "--confirm", "1"]
+    process = [sys.executable, "-m", "sb3_isr.cli", *command(out, *small)]
+    done = subprocess.run(process, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (out / "printed.txt").write_text(done.stdout)
+    return out
+
+
+@pytest.mark.slow
+def test_what_a_study_leaves_behind(whole: Path) -> None:
+    printed = (whole / "printed.txt").read_text()
+    rows = list(csv.DictReader((whole / "trials.csv").read_text().splitlines()))
+    assert [row["state"] for row in rows] == ["COMPLETE"] * 6
+    assert [int(row["number"]) for row in rows] == list(range(6))
+    told = json.loads((whole / "study.json").read_text())
+    assert str(told["chosen"]) in {row["number"] for row in rows}
+    assert set(told["importances"]["return"]) >= {"presence", "departure"}
+    for name in ("front", "importances", "slices"):
+        assert (whole / f"{name}.png").stat().st_size > 10_000
+        assert str(whole / f"{name}.png") in printed
+    assert f"optuna-dashboard {whole / 'journal.log'}" in printed
+    runs = json.loads((whole / "confirmed.json").read_text())["runs"]
+    chosen = f"trial {told['chosen']}"
+    assert [(run["name"], run["seed"]) for run in runs] == [("always", 1), ("entry", 1), (chosen, 1)]
+    assert [run["labels"] for run in runs[:2]] == [2560, 1280]
+    assert "a caregiver who stays      1" in printed
+
+
+@pytest.mark.slow
+def test_rl_zoo_runs_what_was_found(whole: Path, tmp_path: Path) -> None:
+    best = json.loads((whole / "study.json").read_text())["chosen"]
+    (row,) = (r for r in csv.DictReader((whole / "trials.csv").read_text().splitlines()) if int(r["number"]) == best)
+    entry = yaml.safe_load((whole / "ppo.yml").read_text())["sb3_isr/CoinGame-v0"]
+    (callback,) = entry["callback"]
+    assert callback["sb3_isr.ZooISRCallback"]["presence"] == row["presence as run"]
+    train(whole / "ppo.yml", "sb3_isr/CoinGame-v0", cwd=tmp_path)
+    (clock,) = tmp_path.glob("logs/ppo/*/sb3_isr-CoinGame-v0.isr/progress.json")
+    assert json.loads(clock.read_text())["steps"] == 2560
+
+
+@pytest.mark.slow
+def test_a_study_that_is_there_goes_on_and_no_other_settings_do(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = command(whole, "--timesteps", "2560", "--n-trials", "6", "--parts", "presence")
+    before = (whole / "trials.csv").read_text()
+    assert main(again) == 0
+    assert (whole / "trials.csv").read_text() == before
+    assert main([*again, "--seeds", "2"]) == 2
+    assert "seeds: 1 there, 2 here" in capsys.readouterr().err
+    assert main([*again, "--trial", "99"]) == 2
+    assert "--trial must be the number of a trial" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_ctrl_c_puts_the_trial_in_flight_back(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    slow = command(out, "--timesteps", str(SLOW.timesteps), "--n-trials", "2", "--parts", "presence")
+    process = subprocess.Popen([sys.executable, "-m", "sb3_isr.cli", *slow], stderr=subprocess.PIPE, text=True)
+    study = wait_for_trial(out, process)
+    workers = psutil.Process(process.pid).children()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 130
+    assert "Interrupted; what was finished before is unchanged" in told
+    assert "Traceback" not in told
+    assert psutil.wait_procs(workers, DEADLINE)[1] == []
+    interrupted, waiting = study.trials
+    assert (interrupted.state, waiting.state) == (TrialState.FAIL, TrialState.WAITING)
+    assert waiting.params == interrupted.params
+    assert finished(study) == []
+    assert os.listdir(out / "journal.log.leases") == []
+
+
+def wait_for_trial(out: Path, process: subprocess.Popen[str]) -> Any:
+    start = time.monotonic()
+    study = None
+    while study is None or not any("entry" in trial.user_attrs for trial in study.trials):
+        assert process.poll() is None
+        assert time.monotonic() - start < DEADLINE
+        if (out / "journal.log").exists() and "settings" in (out / "journal.log").read_text():
+            study = study or open_study_of(out)
+        time.sleep(0.02)
+    return study
+
+
+def open_study_of(out: Path) -> Any:
+    import optuna
+
+    from sb3_isr.tuning.storage import open_storage
+
+    return optuna.load_study(study_name="sb3_isr/CoinGame-v0 ppo", storage=open_storage(str(out / "journal.log")))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--parts", "prescence"], "--parts must be some of presence"),
+        (["--n-trials", "0"], "--n-trials must be at least 1"),
+        (["--sampler", "grid"], "--sampler must be one of tpe, random"),
+        (["--fix", "departure"], "--fix takes NAME=VALUE"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_runs(
+    wrong: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(tmp_path / "out", *wrong)) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_repairing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "journal.log"
+    open_study(SLOW, place(str(path), 1))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:30] + b"\n" + whole)
+    assert main(["tune", "--repair", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: 1 torn lines taken out.\n"
+    assert path.read_bytes() == whole
