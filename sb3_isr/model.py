@@ -86,7 +86,7 @@ class InternalSocialReward(nn.Module):
     :param sparsity: While training, this times the sum of the absolute weights of the MLP's first layer is added to
         the squared error. A caregiver praises for few of the things that can be seen: with few labels this finds which
         (the lasso, Tibshirani 1996). It is in units of the social reward, squared: 1e-3 suits a praise of 0.4.
-    :param contrast: The first member takes praise to be for the action: that what was rewarded would have been worth
+    :param contrast: The first member takes praise (a label above 0) to be for the action: it would have been worth
         nothing, had another action been taken. A learner that knows its task shows the caregiver nothing else, so that
         no label says whether the action matters; the other members may take it not to. Then they disagree.
     :param learning_rate: The optimizer's.

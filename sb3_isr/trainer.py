@@ -86,9 +86,9 @@ def fit(
 
 
 def _contrast(isr: InternalSocialReward, observations: Any, actions: Any, social_rewards: Any) -> torch.Tensor:
-    """The first member's squared error, did what was rewarded earn nothing with another of the batch's actions."""
+    """The first member's squared error, if what was praised had earned nothing with another of the batch's actions."""
     others = actions[torch.randperm(len(actions), device=actions.device)]
-    is_other = (others != actions).reshape(len(actions), -1).any(dim=1) & (social_rewards != 0)
+    is_other = (others != actions).reshape(len(actions), -1).any(dim=1) & (social_rewards > 0)
     said = isr.members(observations, others)[0]
     return (is_other * said**2).sum() / is_other.sum().clamp(min=1)
 

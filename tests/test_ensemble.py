@@ -155,6 +155,16 @@ def test_whether_the_action_matters_is_doubted_where_no_label_says(contrast: boo
     assert untried < 0.05 if contrast else untried > 0.5
 
 
+def test_reproach_is_not_taken_to_be_for_the_action() -> None:
+    isr = ensemble(n_members=1, contrast=True, learning_rate=1e-2)
+    observations = np.random.default_rng(0).uniform(-5, 5, (100, 2)).astype(np.float32)
+    actions = (observations[:, 0] > 0).astype(int)
+    store = LabelStore(BOX, DISCRETE, held_out=0.0, seed=0)
+    store.add(LabelBatch(observations, actions, np.full(100, -1.0, np.float32)))
+    fit(isr, store, gradient_steps=200, batch_size=32)
+    assert isr.predict(observations, 1 - actions).mean() < -0.9
+
+
 def test_contrast_asks_nothing_of_rewards_that_are_all_alike() -> None:
     isr = ensemble(n_members=1, contrast=True, limit_to_labels=True)
     fit(isr, store_of(np.random.default_rng(0).uniform(-5, 5, (50, 2)), np.ones(50)), gradient_steps=100, batch_size=32)
