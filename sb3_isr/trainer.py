@@ -90,7 +90,8 @@ def _contrast(isr: InternalSocialReward, observations: Any, actions: Any, social
     others = actions[torch.randperm(len(actions), device=actions.device)]
     is_other = (others != actions).reshape(len(actions), -1).any(dim=1) & (social_rewards > 0)
     said = isr.members(observations, others)[0]
-    return (is_other * said**2).sum() / is_other.sum().clamp(min=1)
+    squared_error: torch.Tensor = (is_other * said**2).sum() / is_other.sum().clamp(min=1)
+    return squared_error
 
 
 def held_out_mse(isr: InternalSocialReward, store: LabelStore) -> float:
