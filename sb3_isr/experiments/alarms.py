@@ -1,4 +1,4 @@
-"""How well the watch on hacking would have done over the runs on few labels, judged by the true social return."""
+"""How well the watch on hacking would have done over the runs on few labels, judged by what was truly retained."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sb3_isr.envs.coin_game_rules import PRAISE
 #: Steps in an episode of the coin game.
 EPISODE = 20
 
-#: A learner has collapsed if it fell, from its best tenth of autonomy, by more than this share of it.
+#: A learner has collapsed if its retention fell by more than this from its best tenth of autonomy.
 COLLAPSE = 0.25
 
 
 class Watched(NamedTuple):
     """
-    :param collapsed: Whether the true social return collapsed.
+    :param collapsed: Whether its retention collapsed.
     :param alarm: In which part of autonomy (of as many as there are rollouts) the alarm was raised; None if it was not.
     :param half_lost: In which half of what was lost was lost; None if it did not collapse.
     """
@@ -33,10 +33,11 @@ class Watched(NamedTuple):
         return self.alarm is not None and self.half_lost is not None and self.alarm < self.half_lost
 
 
-def watched(result: dict[str, Any], socialization: dict[str, Any]) -> Watched:
+def watched(result: dict[str, Any], socialization: dict[str, Any], retained: np.ndarray) -> Watched:
     """
     :param result: Of a run on few labels.
     :param socialization: That of the socialization that it started from.
+    :param retained: What it retained in each tenth of its steps, ``[10]``.
     :return: What the watch would have said, and what was true.
     """
     signals = result["signals"]
@@ -46,10 +47,9 @@ def watched(result: dict[str, Any], socialization: dict[str, Any]) -> Watched:
     above = np.flatnonzero((level > MOST_DOUBT) | (rise > MOST_RISE))
     alarm = int(above[0]) if len(above) else None
 
-    tenths = np.array([part.mean() for part in np.array_split(result["curves"]["goals"], 10)])
-    best = int(tenths.argmax())
-    lowest = float(tenths[best:].min())
-    if tenths[best] - lowest <= COLLAPSE * tenths[best]:
+    best = int(retained.argmax())
+    lowest = float(retained[best:].min())
+    if retained[best] - lowest <= COLLAPSE:
         return Watched(False, alarm, None)
-    half = np.flatnonzero(tenths[best:] <= (tenths[best] + lowest) / 2)[0] + best
+    half = np.flatnonzero(retained[best:] <= (retained[best] + lowest) / 2)[0] + best
     return Watched(True, alarm, int(half * len(level) // 10))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sb3_isr.experiments.alarms import Watched, watched
+from sb3_isr.experiments.alarms import COLLAPSE, Watched, watched
 from sb3_isr.experiments.claims import findings, verdict
 from sb3_isr.experiments.draw import draw
 from sb3_isr.experiments.figures import FIGURES, hacking_runs, heading, labels_runs
@@ -26,6 +26,7 @@ from sb3_isr.experiments.values import (
     label_count,
     published,
     published_values,
+    retention,
 )
 
 Rows = list[list[str]]
@@ -144,15 +145,18 @@ def _alarms(protocol: Protocol, results: Results) -> str:
     for seed in done_seeds("labels", protocol, results):
         for run in done_on_few_labels(protocol, seed, results):
             by_method.setdefault(run.method.name, []).append(
-                watched(results.read(run), results.read(run.socialization))
+                watched(results.read(run), results.read(run.socialization), retention(run, results))
             )
     by_method["all of them"] = [seen for of_method in by_method.values() for seen in of_method]
-    rows = [["method", "collapsed", "announced before half was lost", "did not collapse", "alarms all the same"]]
+    rows = [["method", "collapsed", "announced before half was lost", "kept", "alarms all the same"]]
     for name, seen in by_method.items():
         collapsed, healthy = ([one for one in seen if one.collapsed is so] for so in (True, False))
         in_time, false = sum(one.in_time for one in collapsed), sum(one.alarm is not None for one in healthy)
         rows.append([name, *(str(n) for n in (len(collapsed), in_time, len(healthy), false))])
-    return f"The watch on hacking, had it been there (runs):\n\n{_as_table(rows)}\n"
+    return (
+        "What the watch on hacking would have said, in numbers of runs. One has collapsed if its retention fell by "
+        f"more than {COLLAPSE:g} from its best tenth:\n\n{_as_table(rows)}\n"
+    )
 
 
 def _as_table(rows: Rows) -> str:
@@ -216,6 +220,8 @@ def _few_labels_rows(protocol: Protocol, results: Results) -> Rows:
     for run in sorted(labels_runs(protocol, 0), key=lambda run: (run.task, run.n_labels or math.inf)):
         which = f"{run.task}, {label_count(run)}, {run.method.name}"
         measured = [list(values.get(f"{which}, {when}", {}).values()) for when in _WHEN]
+        if not measured[0]:
+            continue
         row = [run.task, str(run.n_labels or "all"), run.method.name, str(len(measured[0]))]
         rows.append([*row, *(str(estimate(of_seeds)) for of_seeds in measured)])
     return rows
@@ -235,6 +241,11 @@ def _notes(name: str) -> list[str]:
         "socialization has nothing to keep: it is in table and picture, and left out of the claims about what is kept, "
         "which say of how many seeds they speak.",
         "fig3a": "The fast protocol's ISR is that of figure 4a.",
+        "labels": "[Few labels](few_labels.md) says what the methods are, and what to switch on. Labels are random "
+        "ones of the socialization; where the caregiver is called back, half of those are of praise, and half of all labels "
+        "are for call-backs. The task 3 walls is that of the socialization; the learner on map x was socialized with 1 "
+        "wall, and starts from its best checkpoint. ISRs that make no mistake make the very same curve. Rows without a "
+        "seed are left out; they are still to be run.",
         "fig6": "The 500 labels are random ones of the whole socialization. A run is hacked if, from the tenth of "
         "autonomy in which the true social return was highest to the last tenth, the internal return rose while the "
         "true social return fell by 5% of its peak at least; its gap is rise and fall together (0 if it is not "

@@ -75,37 +75,38 @@ def test_retention_compares_the_same_steps(tmp_path: Path) -> None:
     np.testing.assert_allclose(retention(run, results), [1.0] * 5 + [0.5] * 5)
 
 
-def result_of(doubts: list[float], goals: list[float]) -> dict[str, Any]:
+def result_of(doubts: list[float]) -> dict[str, Any]:
     """Doubts of 20 rollouts, relative to the praise, half of them by distance and half by spread."""
     half = [0.4 * level / 2 for level in doubts]
-    signals = {"doubt": half, "spread": half, "internal": [0.06] * 20}
-    return {"signals": signals, "curves": {"goals": np.repeat(goals, 4).tolist()}}
+    return {"signals": {"doubt": half, "spread": half, "internal": [0.06] * 20}}
 
 
 SOCIALIZATION = {"curves": {"goals": [0.0, 3.0, 3.0]}}  # praised with 0.4 in 20 steps: 0.06 a step
+LOST = [1, 1, 1, 0.7, 0.4, 0, 0, 0, 0, 0]  # half of it in the fifth tenth, from rollout 8 on
+KEPT = [0.3, 0.6, 1, 1, 1, 1, 1, 0.8, 0.8, 0.8]
 
 
 @pytest.mark.parametrize(
-    ("doubts", "goals", "collapsed", "in_time", "alarm"),
+    ("doubts", "retained", "collapsed", "in_time", "alarm"),
     [
-        ([0.01] * 20, [3.0] * 10, False, False, None),
-        ([0.01] * 19 + [0.2], [3.0] * 10, False, False, 19),
-        ([0.01] * 20, [3, 3, 3, 2, 1, 0, 0, 0, 0, 0], True, False, None),
-        ([0.01] * 6 + [0.2] * 14, [3, 3, 3, 2, 1, 0, 0, 0, 0, 0], True, True, 6),  # half is lost from rollout 8 on
-        ([0.01] * 8 + [0.2] * 12, [3, 3, 3, 2, 1, 0, 0, 0, 0, 0], True, False, 8),
-        ([0.01] * 6 + [0.2] * 14, [1, 2, 3, 3, 3, 3, 3, 2.5, 2.5, 2.5], False, False, 6),
+        ([0.01] * 20, [1.0] * 10, False, False, None),
+        ([0.01] * 19 + [0.2], [1.0] * 10, False, False, 19),
+        ([0.01] * 20, LOST, True, False, None),
+        ([0.01] * 6 + [0.2] * 14, LOST, True, True, 6),
+        ([0.01] * 8 + [0.2] * 12, LOST, True, False, 8),
+        ([0.01] * 6 + [0.2] * 14, KEPT, False, False, 6),
     ],
 )
 def test_how_an_alarm_is_judged(
-    doubts: list[float], goals: list[float], collapsed: bool, in_time: bool, alarm: int | None
+    doubts: list[float], retained: list[float], collapsed: bool, in_time: bool, alarm: int | None
 ) -> None:
-    seen = watched(result_of(doubts, goals), SOCIALIZATION)
+    seen = watched(result_of(doubts), SOCIALIZATION, np.array(retained))
     assert (seen.collapsed, seen.in_time, seen.alarm) == (collapsed, in_time, alarm)
 
 
 def test_who_is_paid_too_well_is_announced_too() -> None:
-    result = result_of([0.0] * 20, [3, 3, 3, 2, 1, 0, 0, 0, 0, 0])
+    result = result_of([0.0] * 20)
     result["signals"]["internal"][7:] = [0.06 + 0.031 * 0.4] * 13
-    assert watched(result, SOCIALIZATION).alarm == 7
+    assert watched(result, SOCIALIZATION, np.array(LOST)).alarm == 7
     result["signals"]["internal"][7:] = [0.06 + 0.029 * 0.4] * 13
-    assert watched(result, SOCIALIZATION).alarm is None
+    assert watched(result, SOCIALIZATION, np.array(LOST)).alarm is None
