@@ -161,7 +161,8 @@ def _few_labels(protocol: Protocol, seeds: list[int], results: Results) -> Figur
                 of_method = [few_labels(protocol, seeds[0], task, method, n) for n in ascending]
                 keys = [f"{task}, {label_count(run)}, {method.name}, {when}" for run in of_method]
                 done = [(n or all_labels, values[key]) for n, key in zip(ascending, keys, strict=True) if key in values]
-                _dots(axes, done, color, method.name)
+                if done:
+                    _dots(axes, done, color, method.name)
             axes.axhline(1.0, color="0.7", linewidth=0.8)
             axes.set_title(f"{'map ' if task == 'x' else ''}{task}: {_TITLES[when]}", fontsize=10)
             axes.set(xscale="log", ylim=(0, None))
@@ -182,7 +183,9 @@ def _dots(axes: Axes, by_x: list[tuple[int, dict[int, float]]], color: str, labe
 
 
 _TITLES = {"end": "last tenth of autonomy", "lowest": "worst tenth of autonomy"}
-_COLORS = [f"tab:{name}" for name in ("red", "blue", "green", "purple", "orange", "brown", "pink", "olive", "cyan")]
+_COLORS = [
+    f"tab:{name}" for name in ("red", "blue", "green", "purple", "orange", "brown", "pink", "olive", "cyan", "gray")
+] + ["black"]
 
 
 def _panels(n: int, width: float = 6.5) -> tuple[Figure, list[Axes]]:
