@@ -242,10 +242,11 @@ def _notes(name: str) -> list[str]:
         "which say of how many seeds they speak.",
         "fig3a": "The fast protocol's ISR is that of figure 4a.",
         "labels": "[Few labels](few_labels.md) says what the methods are, and what to switch on. Labels are random "
-        "ones of the socialization; where the caregiver is called back, half of those are of praise, and half of all "
-        "labels are for call-backs. The task 3 walls is that of the socialization; the learner on map x was socialized with 1 "
-        "wall, and starts from its best checkpoint. ISRs that make no mistake make the very same curve. Rows without a "
-        "seed are left out; they are still to be run.",
+        "ones of the socialization; where the caregiver is called back, half of those are of praise, and "
+        "half of all labels are for call-backs. The task 3 walls is that of the socialization; the "
+        "learner on map x was socialized with 1 wall, and starts from its best checkpoint. ISRs that make"
+        " no mistake make the very same curve. Rows without a seed are left out; they are still to be "
+        "run.",
         "fig6": "The 500 labels are random ones of the whole socialization. A run is hacked if, from the tenth of "
         "autonomy in which the true social return was highest to the last tenth, the internal return rose while the "
         "true social return fell by 5% of its peak at least; its gap is rise and fall together (0 if it is not "
