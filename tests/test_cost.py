@@ -127,7 +127,7 @@ def test_training_takes_one_forward_pass_a_gradient_step() -> None:
     callback = ISRCallback("always", isr_kwargs=SMALL, gradient_steps=7, held_out=0.0)
     ppo(VecISRReward(CoinGameVecEnv(8))).learn(128, callback=callback)
     passes: list[str] = []
-    callback.isr.register_forward_hook(lambda *_: passes.append("forward"))
+    callback.isr.net.register_forward_hook(lambda *_: passes.append("forward"))
     callback.isr.optimizer.register_step_post_hook(lambda *_: passes.append("step"))
     callback.train()
     assert passes == ["forward", "step"] * 7

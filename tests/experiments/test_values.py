@@ -8,7 +8,7 @@ import pytest
 
 from sb3_isr.envs.coin_game_rules import MAPS
 from sb3_isr.experiments.claims import findings, verdict
-from sb3_isr.experiments.figures import FIGURES
+from sb3_isr.experiments.figures import ALL, BASELINE, BEST, FIGURES
 from sb3_isr.experiments.results import Results
 from sb3_isr.experiments.runs import Run, Socialization
 from sb3_isr.experiments.statistics import estimate, interquartile_mean, welch
@@ -109,6 +109,15 @@ BORNE_OUT: dict[str, Values] = {
         **{f"{task}: 500 labels": seeds(0.8, 0.9, 1.0) for task in MAPS},
     },
     "fig7": {**GOOD, "random learner": seeds(0.0, 0.1, 0.0), "perfect helper": seeds(5.0, 5.0, 5.0)},
+    "labels": {
+        f"3 walls, 500 labels, {BASELINE.name}, end": seeds(0.1, 0.1, 0.2),
+        **{
+            f"{task}, {n} labels, {method.name}, {when}": seeds(1.0, 1.1, 1.0)
+            for task in ("3 walls", "x")
+            for method, n in ((BASELINE, "all"), (ALL, "all"), (BEST, 100), (BEST, 200), (BEST, 500))
+            for when in ("lowest", "lowest of departure", "end")
+        },
+    },
 }
 
 

@@ -118,7 +118,7 @@ def test_the_caregiver_does_not_leave_in_the_middle_of_an_episode() -> None:
     venv.reset()
     venv.isr_call("connect", lambda observations, actions: np.array([0.5]), 1.0)
     utilities = [venv.step(np.array([0]))[1][0]]
-    venv.isr_call("update", lambda observations, actions: np.array([0.25]), 0.0)
+    venv.isr_call("update", lambda observations, actions: np.array([0.25]), 0.0, 1.0)
     utilities += [venv.step(np.array([0]))[1][0] for _ in range(5)]
     assert utilities == [1.0, 1.0, 1.0, 1.0, 0.25, 0.25]
     assert len(venv.isr_call("take_labels").social_rewards) == 4
