@@ -159,6 +159,12 @@ def test_the_caregiver_is_called_to_what_the_learner_lives_on() -> None:
     assert called_to(isr, 2, *range(10, 40), 5, 5, 5) == [5, 39]
 
 
+def test_nothing_is_asked_twice_at_a_call() -> None:
+    isr = Unsure()
+    isr.predict = lambda observations, actions: (observations[:, 0] == 9) * 0.4  # type: ignore[method-assign]
+    assert called_to(isr, 2, 7, 8, 9, 9) == [8, 9]
+
+
 def test_only_the_newest_are_shown() -> None:
     asker = Asker(AskWhenUnsure(1, before=0.0, n_calls=1, window=3), Never(), np.random.default_rng(0))
     asker.miss(Unlabelled(transitions(9, 8, 1)))
