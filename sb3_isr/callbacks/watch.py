@@ -137,6 +137,9 @@ class HackingWatch(BaseCallback):
                 stacklevel=2,
             )
 
+    def _on_training_start(self) -> None:
+        self._must_stop = False  # an alarm ends the training it was raised in, not the next
+
     def _on_rollout_start(self) -> None:
         # Not before: on-policy, the learner is still to learn from the rollout that raised the alarm.
         if self._must_roll_back:

@@ -62,6 +62,15 @@ def verdict(found: list[Finding], done: str = "reproduced") -> str:
     return f"**{word}**: {'; '.join(parts)}."
 
 
+def judgement(name: str, values: Values) -> str:
+    """
+    :param name: A figure.
+    :param values: Its values.
+    :return: The verdict on its claims. What goes past the paper has targets, which are reached and not reproduced.
+    """
+    return verdict(findings(name, values), "reproduced" if name.startswith("fig") else "reached")
+
+
 def above(higher: str, lower: str, claim: str, of_logarithms: bool = False) -> Judge:
     """
     :return: The claim that one condition's values lie above another's, by interquartile mean and Welch's test. It is

@@ -59,8 +59,7 @@ def watch_of(run: FewLabels, internalizing: ISRCallback, heard: Array) -> Hackin
 class Signals(BaseCallback):
     """
     Keeps, for each rollout, means over transitions: ``internal`` reward; ``spread``, the standard deviation over
-    members of what they say, and ``disagreement``, that of what each would give (limited to the labels if the ISR is);
-    and ``doubt``, how far what they say is from anything that the caregiver would say.
+    members of what they say; and ``doubt``, how far that is from anything that the caregiver would say.
 
     :param internalizing: Whose ISR.
     """
@@ -68,7 +67,7 @@ class Signals(BaseCallback):
     def __init__(self, internalizing: ISRCallback) -> None:
         super().__init__()
         self.internalizing = internalizing
-        self.kept: dict[str, list[float]] = {name: [] for name in ("internal", "spread", "disagreement", "doubt")}
+        self.kept: dict[str, list[float]] = {name: [] for name in ("internal", "spread", "doubt")}
 
     def _on_step(self) -> bool:
         return True
@@ -83,7 +82,6 @@ class Signals(BaseCallback):
         means = {
             "internal": given.mean(),
             "spread": said.std(axis=0).mean(),
-            "disagreement": isr.limited(said).std(axis=0).mean(),
             "doubt": np.abs(said - isr.nearest_labels(said)).mean(),
         }
         for name, mean in means.items():

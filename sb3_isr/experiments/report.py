@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sb3_isr.experiments.alarms import COLLAPSE, Watched, watched
-from sb3_isr.experiments.claims import findings, verdict
+from sb3_isr.experiments.claims import judgement
 from sb3_isr.experiments.draw import draw
 from sb3_isr.experiments.figures import FIGURES, hacking_runs, heading, labels_runs
 from sb3_isr.experiments.protocols import Protocol
@@ -132,7 +132,7 @@ def _section(name: str, protocol: Protocol, results: Results, out: Path) -> list
     values = figure_values(name, protocol, results)
     return [
         f"### Protocol {protocol.name}, {len(seeds)} of {wanted} seeds\n",
-        f"{verdict(findings(name, values), 'reached' if name == 'labels' else 'reproduced')}\n",
+        f"{judgement(name, values)}\n",
         f"![{heading(name)}, protocol {protocol.name}](images/{picture.name})\n",
         f"{_UNITS[name].capitalize()}:\n",
         table(name, protocol, results) + "\n",
@@ -168,7 +168,7 @@ def _published_verdict(name: str) -> list[str]:
     """Where values of the same conditions were published: how they fare when judged alike."""
     if name not in ("fig4b", "fig5"):
         return []
-    return [f"The published values, judged alike. {verdict(findings(name, published_values(name)))}\n"]
+    return [f"The published values, judged alike. {judgement(name, published_values(name))}\n"]
 
 
 def _rows(name: str, protocol: Protocol, results: Results) -> Rows:
@@ -245,7 +245,8 @@ def _notes(name: str) -> list[str]:
         "ones of the socialization; where the caregiver is called back, half of those are of praise, and "
         "half of all labels are for call-backs. The task 3 walls is that of the socialization; the "
         "learner on map x was socialized with 1 wall, and starts from its best checkpoint. ISRs that make"
-        " no mistake make the very same curve. Rows without a seed are left out; they are still to be "
+        " no mistake make the very same curve. Parts, their numbers and the watch's thresholds were chosen on "
+        "seeds 0 to 3. Rows without a seed are left out; they are still to be "
         "run.",
         "fig6": "The 500 labels are random ones of the whole socialization. A run is hacked if, from the tenth of "
         "autonomy in which the true social return was highest to the last tenth, the internal return rose while the "

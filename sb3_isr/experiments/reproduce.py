@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from sb3_isr.experiments.claims import findings, verdict
+from sb3_isr.experiments.claims import judgement
 from sb3_isr.experiments.figures import FIGURES, heading
 from sb3_isr.experiments.protocols import PROTOCOLS, Protocol
 from sb3_isr.experiments.report import summary, table, write_report
@@ -106,7 +106,7 @@ def _report(names: Sequence[str], protocol: Protocol, results: Results, out: Pat
         print(f"\n{heading(name)}, protocol {protocol.name}. {FIGURES[name].title}\n")
         if values:
             print(f"{table(name, protocol, results)}\n")
-        print(verdict(findings(name, values), "reached" if name == "labels" else "reproduced").replace("**", ""))
+        print(judgement(name, values).replace("**", ""))
     print(f"\nReport: {report}\nPictures: {report.parent / 'images'}")
 
 

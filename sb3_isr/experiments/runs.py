@@ -59,7 +59,24 @@ class Socialization:
 
 
 @dataclass(frozen=True)
-class Internalization:
+class _AfterSocialization:
+    """What starts from a socialization has its protocol and its seed."""
+
+    socialization: Socialization
+
+    @property
+    def protocol(self) -> Protocol:
+        """Networks, settings and lengths."""
+        return self.socialization.protocol
+
+    @property
+    def seed(self) -> int:
+        """Seeds everything."""
+        return self.socialization.seed
+
+
+@dataclass(frozen=True)
+class Internalization(_AfterSocialization):
     """
     An ISR is trained on a socialization's labels: nine tenths of them, in the order they were given; the last tenth is
     held out.
@@ -71,21 +88,10 @@ class Internalization:
     :param learning_rate: In place of the protocol's own.
     """
 
-    socialization: Socialization
     steps: int
     n_labels: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
-
-    @property
-    def protocol(self) -> Protocol:
-        """Networks, settings and lengths."""
-        return self.socialization.protocol
-
-    @property
-    def seed(self) -> int:
-        """Seeds everything."""
-        return self.socialization.seed
 
     @property
     def requires(self) -> tuple[Run, ...]:
@@ -103,7 +109,7 @@ class Internalization:
 
 
 @dataclass(frozen=True)
-class Autonomy:
+class Autonomy(_AfterSocialization):
     """
     A socialized learner goes on learning.
 
@@ -117,7 +123,6 @@ class Autonomy:
     :param evaluate_on: Tasks on which last and best policy are evaluated at the end.
     """
 
-    socialization: Socialization
     task: str
     condition: Condition
     steps: int
@@ -125,16 +130,6 @@ class Autonomy:
     start: Checkpoint = "last"
     threshold: float | None = None
     evaluate_on: tuple[str, ...] = ()
-
-    @property
-    def protocol(self) -> Protocol:
-        """Networks, settings and lengths."""
-        return self.socialization.protocol
-
-    @property
-    def seed(self) -> int:
-        """Seeds everything."""
-        return self.socialization.seed
 
     @property
     def requires(self) -> tuple[Run, ...]:
@@ -214,7 +209,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class FewLabels:
+class FewLabels(_AfterSocialization):
     """
     A socialized learner goes on with an ISR that is given a number of labels: some of the socialization (without its
     last tenth, which is held out), and those for which the caregiver is called back.
@@ -227,22 +222,11 @@ class FewLabels:
     :param steps: Environment steps.
     """
 
-    socialization: Socialization
     task: str
     method: Method
     n_labels: int | None
     start: Checkpoint = "last"
     steps: int = 100_000
-
-    @property
-    def protocol(self) -> Protocol:
-        """Networks, settings and lengths."""
-        return self.socialization.protocol
-
-    @property
-    def seed(self) -> int:
-        """Seeds everything."""
-        return self.socialization.seed
 
     @property
     def n_calls_back(self) -> int:

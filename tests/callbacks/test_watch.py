@@ -124,6 +124,14 @@ def test_it_stops_the_training() -> None:
     assert model.num_timesteps == 66  # the alarm was at 64
 
 
+def test_a_stopped_training_can_be_gone_on_with() -> None:
+    model, isr = ppo(), Planted(lambda look: UNSURE if look == 1 else SURE)
+    watch = watched(model, isr, 64, remedy="stop")
+    assert model.num_timesteps < 64
+    model.learn(64, callback=[watch.internalizing, watch])
+    assert model.num_timesteps == 64
+
+
 def test_it_rolls_the_learner_back_to_what_it_was_before_the_alarm() -> None:
     once = ppo()  # SB3 seeds when a learner is made: train it before the next is
     watched(once, Planted(lambda look: SURE), 32)
