@@ -58,8 +58,8 @@ def watch_of(run: FewLabels, internalizing: ISRCallback, heard: Array) -> Hackin
 
 class Signals(BaseCallback):
     """
-    Keeps, for each rollout, means over transitions: ``internal`` reward; ``spread``, the standard deviation over
-    members of what they say; and ``doubt``, how far that is from anything that the caregiver would say.
+    Keeps, for each rollout, the mean ``internal`` reward, the ISR's ``doubt`` of what the learner does, and its
+    ``paid_doubt``.
 
     :param internalizing: Whose ISR.
     """
@@ -67,7 +67,7 @@ class Signals(BaseCallback):
     def __init__(self, internalizing: ISRCallback) -> None:
         super().__init__()
         self.internalizing = internalizing
-        self.kept: dict[str, list[float]] = {name: [] for name in ("internal", "spread", "doubt")}
+        self.kept: dict[str, list[float]] = {name: [] for name in ("internal", "doubt", "paid_doubt")}
 
     def _on_step(self) -> bool:
         return True
@@ -77,12 +77,15 @@ class Signals(BaseCallback):
         steps, envs = np.divmod(np.arange(0, buffer.rewards.size, -(-buffer.rewards.size // COMPARED)), buffer.n_envs)
         observations = np.moveaxis(buffer.observations[steps, envs], 1, -1)  # SB3 has channels first
         actions = buffer.actions[steps, envs].reshape(-1).astype(int)
-        said = isr.predict_members(observations, actions)
         given = isr.predict(observations, actions)
-        means = {
+        said = isr.predict_members(observations, actions)
+        low, high = isr.label_range
+        doubts = (np.abs(said - isr.nearest_labels(said)).mean(axis=0) + said.std(axis=0)) / (high - low)
+        paid = np.maximum(given - low, 0)
+        seen = {
             "internal": given.mean(),
-            "spread": said.std(axis=0).mean(),
-            "doubt": np.abs(said - isr.nearest_labels(said)).mean(),
+            "doubt": doubts.mean(),
+            "paid_doubt": (paid * doubts).sum() / max(paid.sum(), 1e-6),
         }
-        for name, mean in means.items():
-            self.kept[name].append(round(float(mean), 5))
+        for name, value in seen.items():
+            self.kept[name].append(round(float(value), 5))

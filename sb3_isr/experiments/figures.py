@@ -171,42 +171,43 @@ def _fig7(protocol: Protocol, seed: int) -> list[Run]:
 #: What an ISR is given in the study of few labels, in all.
 LABEL_COUNTS = (100, 200, 500, 1000, 3000, 10_000, None)
 
-#: All that an ISR can make of few labels.
-_ALL: dict[str, Any] = {
-    "n_members": 5,
-    "pessimism": 1.0,
-    "limit_to_labels": True,
-    "sparsity": 1e-3,
-    "contrast": True,
-}
-
 #: One ISR as it is by itself, and random labels.
 BASELINE = Method("one")
-#: All parts, on random labels; and with half of the labels for call-backs.
-ALL = Method("all", **_ALL)
-BEST = Method("all, called back when unsure", **_ALL, half_praised=True, calls="unsure", watched=True)
+#: The same network and labels, with all that it can make of them.
+CAREFUL = Method("careful", limit_to_labels=True, sparsity=1e-3, contrast=True)
+#: Five of these, and half of the labels are for call-backs to what they disagree on.
+CALLING = replace(
+    CAREFUL,
+    name="careful, called back when unsure",
+    n_members=5,
+    pessimism=1.0,
+    half_praised=True,
+    calls="unsure",
+    watched=True,
+)
+_FIVE = replace(CAREFUL, name="careful, five members", n_members=5, pessimism=1.0)
 #: The methods, and the numbers of labels at which each is tried. What follows the first three leaves one part out.
 METHODS: dict[Method, tuple[int | None, ...]] = {
     BASELINE: LABEL_COUNTS,
-    ALL: (25, 50, 100, 200, 500, None),
-    BEST: (25, 50, 100, 200, 500),
-    replace(ALL, name="all but contrast", contrast=False): (50, 100, 200),
-    replace(ALL, name="all but sparsity", sparsity=0.0): (100, 200),
-    replace(ALL, name="all but limit", limit_to_labels=False): (100, 200),
-    replace(ALL, name="all but members", n_members=1, pessimism=0.0): (100, 200),
-    replace(ALL, name="all but pessimism", pessimism=0.0): (100, 200),
-    replace(BEST, name="called back by the clock alone", watched=False): (50, 100),
-    replace(BEST, name="called back at random", calls="random"): (50, 100),
-    Method("limited alone", limit_to_labels=True): (200, 500),
+    CAREFUL: (25, 50, 100, 200, 500, 1000, None),
+    CALLING: (50, 100, 200, 500),
+    replace(CAREFUL, name="careful, no contrast", contrast=False): (100, 200),
+    replace(CAREFUL, name="careful, no sparsity", sparsity=0.0): (100, 200),
+    replace(CAREFUL, name="careful, no limit", limit_to_labels=False): (100, 200),
+    _FIVE: (50, 100),
+    replace(_FIVE, name="careful, five members, no pessimism", pessimism=0.0): (100,),
+    replace(CALLING, name="careful, called back by the clock alone", watched=False): (50, 100),
+    replace(CALLING, name="careful, called back at random", calls="random"): (50, 100),
+    Method("five members", n_members=5, pessimism=1.0): (100, 500),
 }
 
 
 def few_labels(protocol: Protocol, seed: int, task: str, method: Method, n_labels: int | None) -> FewLabels:
     """
-    :param task: "3 walls", where the learner was socialized, or map "x", where it was not.
+    :param task: "3 walls", where the learner was socialized, or a map, where it was not.
     :return: One run of the study of few labels.
     """
-    if task == "x":
+    if task in MAPS:
         socialization = Socialization(protocol, "1 wall", protocol.slow_learning_rate, seed)
         return FewLabels(socialization, task, method, n_labels, start="best")
     return FewLabels(Socialization(protocol, task, protocol.learning_rate, seed), task, method, n_labels)
@@ -216,20 +217,20 @@ def oracle_of(run: FewLabels) -> Autonomy:
     """
     :return: The run in which the caregiver stays.
     """
-    if run.task == "x":
-        return autonomy_on("x", run.protocol, run.seed, "oracle")
+    if run.task in MAPS:
+        return autonomy_on(run.task, run.protocol, run.seed, "oracle")
     return autonomy_in_old_task(run.socialization, "oracle")
 
 
 def labels_runs(protocol: Protocol, seed: int) -> list[FewLabels]:
     """
-    :return: All runs of the study of few labels.
+    :return: All runs of the study of few labels: on every map where the ISR is given all labels, else on "x" alone.
     """
     return [
         few_labels(protocol, seed, task, method, n_labels)
         for method, counts in METHODS.items()
         for n_labels in counts
-        for task in ("3 walls", "x")
+        for task in ("3 walls", *(("x",) if n_labels else MAPS))
     ]
 
 
