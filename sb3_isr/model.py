@@ -84,8 +84,8 @@ class InternalSocialReward(nn.Module):
     :param limit_to_labels: ``R_i`` is nothing that the caregiver would not say: clipped to the range of the labels it
         was trained on, and where those had few different values (praise or none, say) the nearest of them.
     :param sparsity: While training, this times the sum of the absolute weights of the MLP's first layer is added to
-        the squared error. A caregiver praises for few of the things that can be seen: with few labels this finds which
-        (the lasso, Tibshirani 1996). It is in units of the social reward, squared: 1e-3 suits a praise of 0.4.
+        the squared error, which is taken relative to the labels' range, squared. A caregiver praises for few of the
+        things that can be seen: with few labels this finds which (the lasso, Tibshirani 1996). Try 0.006.
     :param contrast: The first member takes praise (a label above 0) to be for the action: it would have been worth
         nothing, had another action been taken. A learner that knows its task shows the caregiver nothing else, so that
         no label says whether the action matters; the other members may take it not to. Then they disagree.
@@ -228,7 +228,8 @@ class InternalSocialReward(nn.Module):
         """
         :return: What sparsity adds to the squared error summed over members, a float with a gradient.
         """
-        return self.sparsity * next(self.net.parameters()).abs().sum()
+        low, high = self.label_range or (0.0, 0.0)
+        return self.sparsity * (high - low) ** 2 * next(self.net.parameters()).abs().sum()
 
     @torch.no_grad()
     def predict(self, observations: Observations, actions: Array) -> Array:

@@ -57,6 +57,7 @@ def fit(
     last_tenth = max(1, gradient_steps // 10)
     loss_sum = torch.zeros((), device=isr.device)
     learning_rates = [group["lr"] for group in isr.optimizer.param_groups]
+    isr.label_range, isr.label_values = store.label_range, store.label_values
     isr.train()
     with private_randomness(seed, isr.device):
         for step in range(gradient_steps):
@@ -81,7 +82,6 @@ def fit(
     for group, learning_rate in zip(isr.optimizer.param_groups, learning_rates, strict=True):
         group["lr"] = learning_rate
     isr.eval()
-    isr.label_range, isr.label_values = store.label_range, store.label_values
     return TrainingMetrics(float(loss_sum) / last_tenth, held_out_mse(isr, store), len(store), gradient_steps)
 
 

@@ -109,7 +109,7 @@ def test_an_untrained_one_knows_no_limits() -> None:
 
 
 def test_a_saved_one_is_as_pessimistic_and_as_limited(tmp_path: Path) -> None:
-    isr = ensemble(pessimism=1.0, limit_to_labels=True, sparsity=1e-3, contrast=True, ortho_init=True)
+    isr = ensemble(pessimism=1.0, limit_to_labels=True, sparsity=0.006, contrast=True, ortho_init=True)
     fit(isr, store_of([[0, 0], [1, 1]], [0.0, 0.4]), gradient_steps=5, batch_size=2)
     isr.save(tmp_path / "isr.safetensors")
     loaded = InternalSocialReward.load(tmp_path / "isr.safetensors", device="cpu")
@@ -118,7 +118,7 @@ def test_a_saved_one_is_as_pessimistic_and_as_limited(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         loaded.predict_members(observations, actions), isr.predict_members(observations, actions)
     )
-    assert (loaded.sparsity, loaded.contrast) == (1e-3, True)
+    assert (loaded.sparsity, loaded.contrast) == (0.006, True)
     assert loaded.label_values == pytest.approx((0.0, 0.4))
 
 
@@ -128,7 +128,7 @@ def test_a_sparse_one_finds_what_is_praised_among_much_else() -> None:
     rng = np.random.default_rng(0)
     seen, unseen = rng.uniform(-1, 1, (30, 40)).astype(np.float32), rng.uniform(-1, 1, (500, 40)).astype(np.float32)
     wrong = []
-    for sparsity in (0.0, 1e-3):
+    for sparsity in (0.0, 0.006):
         isr = InternalSocialReward(space, DISCRETE, sparsity=sparsity, limit_to_labels=True, device="cpu")
         store = LabelStore(space, DISCRETE, held_out=0.0, seed=0)
         store.add(LabelBatch(seen, np.zeros(30, int), (seen[:, 0] > 0).astype(np.float32)))
@@ -141,7 +141,7 @@ def test_a_sparse_one_finds_what_is_praised_among_much_else() -> None:
 def test_whether_the_action_matters_is_doubted_where_no_label_says(contrast: bool) -> None:
     """Praised where the first number is above 0, where nobody ever tried action 1; below it both were tried."""
     isr = ensemble(
-        n_members=5, pessimism=1.0, limit_to_labels=True, sparsity=1e-3, contrast=contrast, learning_rate=1e-2
+        n_members=5, pessimism=1.0, limit_to_labels=True, sparsity=0.01, contrast=contrast, learning_rate=1e-2
     )
     observations = np.random.default_rng(0).uniform(-5, 5, (200, 2)).astype(np.float32)
     praised = observations[:, 0] > 0

@@ -55,6 +55,12 @@ class Listener(Protocol):
     def miss(self, missed: Unlabelled) -> object:
         """What the learner did without the caregiver."""
 
+    def state(self) -> Any:
+        """What a checkpoint is to hold of it."""
+
+    def restore(self, state: Any) -> object:
+        """Go on from what a checkpoint held."""
+
 
 class ISRCallback(BaseCallback):
     """
@@ -176,6 +182,8 @@ class ISRCallback(BaseCallback):
         self._read_learned(path)
         self._rngs, self._clock, self._generators = state["rngs"], state["clock"], state["generators"]
         self._asker = state["asker"]
+        for listener, of_listener in zip(self.listeners, state["listeners"], strict=True):
+            listener.restore(of_listener)
         if self._relabeler is not None:
             self._relabeler.stored = state["relabeler"]
         return model
@@ -335,6 +343,7 @@ class ISRCallback(BaseCallback):
             "clock": self._clock,
             "relabeler": relabeler,
             "asker": self._asker,
+            "listeners": [listener.state() for listener in self.listeners],
         }
 
     def _write_learned(self, folder: Path) -> None:

@@ -21,6 +21,10 @@ MOST_DOUBT = 0.03
 MOST_RISE = 0.03
 
 
+#: What a watch remembers of a training.
+_STATE = ("alarms", "_most_given", "_given", "_missed", "_healthy", "_must_roll_back")
+
+
 class Alarm(NamedTuple):
     """
     :param step: Environment steps made when it was raised.
@@ -118,6 +122,20 @@ class HackingWatch(BaseCallback):
             self._remedy(seen)
         elif self.remedy == "roll_back":
             self._healthy = copy.deepcopy(self.model.get_parameters())
+
+    def state(self) -> dict[str, Any]:
+        """
+        :return: What a checkpoint holds of it.
+        """
+        return {name: vars(self)[name] for name in _STATE}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """
+        :param state: What a checkpoint held.
+        """
+        vars(self).update(state)
+        if self.remedy == "lower":
+            self.internalizing.coefficient /= 2 ** len(self.alarms)
 
     def _remedy(self, alarm: Alarm) -> None:
         if self.remedy == "stop":

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sb3_isr.envs.coin_game_rules import MAPS
-from sb3_isr.experiments.figures import ALL, BASELINE, BEST, FEW_LABELS
+from sb3_isr.experiments.figures import BASELINE, CAREFUL, FEW_LABELS
 from sb3_isr.experiments.statistics import estimate, welch
 from sb3_isr.experiments.values import ON_LAST, Values
 
@@ -165,7 +165,7 @@ def _targets_of_few_labels() -> list[Judge]:
     targets = []
     for task in ("3 walls", "x"):
         targets += [
-            at_least(least, f"{task}, {n} labels, {BEST.name}, {when}", f"{task}, {n} labels: retention {when}")
+            at_least(least, f"{task}, {n} labels, {CAREFUL.name}, {when}", f"{task}, {n} labels: retention {when}")
             for n, when, least in (
                 (500, "end", 0.98),
                 (500, "lowest", 0.85),
@@ -177,9 +177,17 @@ def _targets_of_few_labels() -> list[Judge]:
         whole = f"{task}, all labels, "
         targets.append(
             not_below(
-                f"{whole}{ALL.name}, end",
+                f"{whole}{CAREFUL.name}, end",
                 f"{whole}{BASELINE.name}, end",
                 f"{task}, all labels: as one ISR or better",
+            )
+        )
+    for task in MAPS:
+        targets.append(
+            not_below(
+                f"{task}, all labels, {CAREFUL.name}, goals",
+                f"{task}, oracle, goals",
+                f"{task}, all labels: goals within the interval of the learner whose caregiver stays",
             )
         )
     return targets

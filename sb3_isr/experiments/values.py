@@ -160,11 +160,11 @@ def returns(curves: Curves) -> tuple[np.ndarray, np.ndarray]:
     return np.subtract(curves["utility"], curves["environment"]), PRAISE * np.array(curves["goals"])
 
 
-def retention(run: FewLabels, results: Results) -> np.ndarray:
+def beside_oracle(run: FewLabels, results: Results) -> tuple[np.ndarray, np.ndarray]:
     """
     :param run: A run on few labels.
     :param results: What is done.
-    :return: Goals per episode in each tenth of its steps, over those of the learner whose caregiver stays, ``[10]``.
+    :return: Goals per episode in each tenth of its steps, ``[10]``, and those of the learner whose caregiver stays.
     """
     edges = np.linspace(0, run.steps, 11)[1:-1]
     goals = []
@@ -176,7 +176,17 @@ def retention(run: FewLabels, results: Results) -> np.ndarray:
             np.searchsorted(steps[steps <= run.steps], edges, side="right"),
         )
         goals.append([tenth.mean() for tenth in tenths])
-    return np.asarray(np.array(goals[0]) / np.array(goals[1]))
+    return np.array(goals[0]), np.array(goals[1])
+
+
+def retention(run: FewLabels, results: Results) -> np.ndarray:
+    """
+    :param run: A run on few labels.
+    :param results: What is done.
+    :return: Its goals over those of the learner whose caregiver stays, in each tenth of its steps, ``[10]``.
+    """
+    own, oracle = beside_oracle(run, results)
+    return np.asarray(own / oracle)
 
 
 def label_count(run: FewLabels) -> str:
@@ -245,14 +255,15 @@ def _fig7(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
 def _labels(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:
     values: dict[str, float] = {}
     for run in done_on_few_labels(protocol, seed, results):
-        over_time = retention(run, results)
-        goals = [float(part.mean()) for part in np.array_split(results.read(run)["curves"]["goals"], 10)]
+        own, oracle = beside_oracle(run, results)
         departure = results.read(run.socialization)["evaluation"][run.start][run.task]["sampled"]["goals"]
         which = f"{run.task}, {label_count(run)}, {run.method.name}"
         values |= {
-            f"{which}, end": float(over_time[-1]),
-            f"{which}, lowest": float(over_time.min()),
-            f"{which}, lowest of departure": min(goals) / departure,
+            f"{which}, end": float(own[-1] / oracle[-1]),
+            f"{which}, lowest": float((own / oracle).min()),
+            f"{which}, lowest of departure": float(own.min() / departure),
+            f"{which}, goals": float(own[-1]),
+            f"{run.task}, oracle, goals": float(oracle[-1]),
         }
     return values
 

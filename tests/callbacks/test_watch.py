@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,31 @@ def test_it_calls_the_caregiver_back_within_the_budget() -> None:
     watch = watched(ppo(), Planted(lambda look: UNSURE), 320, remedy="ask", n_labels=10, ask=ask)
     assert len(watch.alarms) == 10
     assert watch.internalizing.store.n_added == 25
+
+
+@pytest.mark.parametrize("remedy", ["warn", "lower"])
+def test_a_resumed_run_is_watched_as_it_was(remedy: Any, tmp_path: Path) -> None:
+    def watch_of() -> HackingWatch:
+        internalizing = ISRCallback(
+            "leave_at_0.25",
+            isr_kwargs={"net_arch": (4,)},
+            gradient_steps=5,
+            checkpoint_dir=tmp_path,
+            checkpoint_every=96,
+        )
+        return HackingWatch(internalizing, most_doubt=1e-9, remedy=remedy, window=32)
+
+    before = watch_of()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it may be hacking
+        ppo().learn(256, callback=[before.internalizing, before])
+    after = watch_of()
+    after.internalizing.resume(PPO, VecISRReward(scripted_vec_env(SCRIPTS)), device="cpu")
+    alarms = [alarm for alarm in before.alarms if alarm.step <= 192]  # the last checkpoint
+    assert alarms
+    assert after.alarms == alarms
+    assert after.internalizing.coefficient == 0.5 ** (len(alarms) if remedy == "lower" else 0)
+    assert after.state()["_most_given"] == before.state()["_most_given"]
 
 
 def test_asking_needs_a_budget() -> None:

@@ -12,14 +12,14 @@ from sb3_isr.experiments import execute as execution
 from sb3_isr.experiments.alarms import watched
 from sb3_isr.experiments.execute import execute
 from sb3_isr.experiments.few_labels import labels_before
-from sb3_isr.experiments.figures import BASELINE, BEST, few_labels, oracle_of
+from sb3_isr.experiments.figures import BASELINE, CALLING, few_labels, oracle_of
 from sb3_isr.experiments.results import Results
 from sb3_isr.experiments.runs import FewLabels, Method
 from sb3_isr.experiments.values import retention
 from sb3_isr.labels import LabelBatch
 from tests.experiments.tiny import TINY
 
-UNSURE = replace(BEST, name="unsure", watched=False)
+UNSURE = replace(CALLING, name="unsure", watched=False)
 HALF = replace(UNSURE, name="half", calls=None)
 
 

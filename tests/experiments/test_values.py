@@ -8,7 +8,7 @@ import pytest
 
 from sb3_isr.envs.coin_game_rules import MAPS
 from sb3_isr.experiments.claims import findings, verdict
-from sb3_isr.experiments.figures import ALL, BASELINE, BEST, FIGURES
+from sb3_isr.experiments.figures import BASELINE, CAREFUL, FIGURES
 from sb3_isr.experiments.results import Results
 from sb3_isr.experiments.runs import Run, Socialization
 from sb3_isr.experiments.statistics import estimate, interquartile_mean, welch
@@ -114,8 +114,13 @@ BORNE_OUT: dict[str, Values] = {
         **{
             f"{task}, {n} labels, {method.name}, {when}": seeds(1.0, 1.1, 1.0)
             for task in ("3 walls", "x")
-            for method, n in ((BASELINE, "all"), (ALL, "all"), (BEST, 100), (BEST, 200), (BEST, 500))
+            for method, n in ((BASELINE, "all"), *((CAREFUL, n) for n in (100, 200, 500, "all")))
             for when in ("lowest", "lowest of departure", "end")
+        },
+        **{
+            f"{task}, {which}, goals": seeds(2.5, 2.6, 2.5)
+            for task in MAPS
+            for which in (f"all labels, {CAREFUL.name}", "oracle")
         },
     },
 }
