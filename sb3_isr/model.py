@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -27,6 +27,9 @@ from sb3_isr.spaces import Array, Observations, check_batch, check_spaces, least
 #: MiniGrid's object code of an agent, in a grid's first channel.
 AGENT = 10
 
+#: To what ``R_i`` can be limited.
+Limit = Literal["no", "range", "values"]
+
 #: The paper's ISR, as `isr_kwargs`: two convolutions over the raw codes, the action's number in a plane of its own.
 PAPER_ISR: dict[str, Any] = {
     "features_extractor_class": GridCNN,
@@ -35,6 +38,7 @@ PAPER_ISR: dict[str, Any] = {
     "net_arch": (32, 32),
     "ortho_init": True,
     "action_encoding": "plane",
+    "limit_to_labels": "no",
     "learning_rate": 3e-4,
     "optimizer_kwargs": {"eps": 1e-5},
 }
@@ -81,8 +85,9 @@ class InternalSocialReward(nn.Module):
         agent's cell. That is only for MiniGrid's grids with Discrete actions.
     :param n_members: How many MLPs; they share the features extractor.
     :param pessimism: How many standard deviations over the members are taken off their mean.
-    :param limit_to_labels: ``R_i`` is nothing that the caregiver would not say: clipped to the range of the labels it
-        was trained on, and where those had few different values (praise or none, say) the nearest of them.
+    :param limit_to_labels: ``R_i`` is nothing that the caregiver would not say: "range" clips it to the range of the
+        labels that it was trained on; "values" besides takes the nearest of these, where they had few different values
+        (praise or none, say), which must not be drawn by lot; "no" takes the network's word.
     :param sparsity: While training, this times the sum of the absolute weights of the MLP's first layer is added to
         the squared error, which is taken relative to the labels' range, squared. A caregiver praises for few of the
         things that can be seen: with few labels this finds which (the lasso, Tibshirani 1996). Try 0.006.
@@ -117,7 +122,7 @@ class InternalSocialReward(nn.Module):
         action_encoding: Literal["one_hot", "plane"] = "one_hot",
         n_members: int = 1,
         pessimism: float = 0.0,
-        limit_to_labels: bool = False,
+        limit_to_labels: Limit = "range",
         sparsity: float = 0.0,
         contrast: bool = False,
         learning_rate: float = 1e-3,
@@ -135,6 +140,8 @@ class InternalSocialReward(nn.Module):
                 "pessimism must be a number of standard deviations over members, 0 or more, and 0 where there is one "
                 f"member, got {pessimism!r} with n_members={n_members}; take n_members=5."
             )
+        if limit_to_labels not in get_args(Limit):
+            raise ValueError(f"limit_to_labels must be one of {', '.join(get_args(Limit))}, got {limit_to_labels!r}.")
         if not 0.0 <= sparsity < math.inf:
             raise ValueError(f"sparsity must be 0 or more, got {sparsity!r}.")
         features_extractor_class = features_extractor_class or AnySpaceExtractor
@@ -262,7 +269,9 @@ class InternalSocialReward(nn.Module):
         :param rewards: Any rewards, float32 ``[...]``.
         :return: The same, limited to the labels if the ISR is.
         """
-        return self.nearest_labels(rewards) if self.limit_to_labels else rewards
+        if self.label_range is None or self.limit_to_labels == "no":
+            return rewards
+        return self.nearest_labels(rewards) if self.limit_to_labels == "values" else np.clip(rewards, *self.label_range)
 
     def nearest_labels(self, rewards: Array) -> Array:
         """

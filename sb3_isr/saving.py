@@ -33,7 +33,7 @@ FORMAT = 2
 _SINCE_FORMAT_2: dict[str, Any] = {
     "n_members": 1,
     "pessimism": 0.0,
-    "limit_to_labels": False,
+    "limit_to_labels": "no",
     "sparsity": 0.0,
     "contrast": False,
 }
@@ -79,7 +79,7 @@ _ARCHITECTURE: dict[str, type[Any]] = {
     "action_encoding": str,
     "n_members": int,
     "pessimism": float,
-    "limit_to_labels": bool,
+    "limit_to_labels": str,
     "sparsity": float,
     "contrast": bool,
     "learning_rate": float,

@@ -145,7 +145,7 @@ def test_the_caregiver_is_called_to_what_the_members_disagree_on() -> None:
 
 def test_disagreement_about_what_is_given_comes_before_disagreement_about_what_is_said() -> None:
     isr = Unsure()
-    isr.limit_to_labels, isr.label_range, isr.label_values = True, (-3.0, 3.0), (-3.0, 3.0)
+    isr.limit_to_labels, isr.label_range, isr.label_values = "values", (-3.0, 3.0), (-3.0, 3.0)
     isr.predict_members = lambda observations, actions: np.stack(  # type: ignore[method-assign]
         [observations[:, 0], np.where(observations[:, 0] == 1, -1, observations[:, 0] + 50)]
     )

@@ -87,7 +87,7 @@ def test_each_member_learns_as_it_would_alone() -> None:
 
 
 def test_praise_or_none_is_rounded_to_one_of_them() -> None:
-    isr = ensemble(limit_to_labels=True)
+    isr = ensemble(limit_to_labels="values")
     fit(isr, store_of([[0, 0], [1, 1]], [0.0, 0.4]), gradient_steps=1, batch_size=2)
     for said, given in ((-1.0, 0.0), (0.19, 0.0), (0.21, 0.4), (7.0, 0.4)):
         give(isr, *[said] * 5)
@@ -95,21 +95,29 @@ def test_praise_or_none_is_rounded_to_one_of_them() -> None:
 
 
 def test_rewards_by_degrees_are_clipped_to_their_range() -> None:
-    isr = ensemble(limit_to_labels=True)
+    isr = ensemble(limit_to_labels="values")
     fit(isr, store_of(np.zeros((20, 2)), np.linspace(-1, 2, 20)), gradient_steps=1, batch_size=2)
     for said, given in ((-3.0, -1.0), (0.123, 0.123), (3.0, 2.0)):
         give(isr, *[said] * 5)
         assert reward(isr) == pytest.approx(given)
 
 
+def test_by_default_rewards_are_clipped_to_the_range_of_labels() -> None:
+    isr = ensemble()
+    fit(isr, store_of([[0, 0], [1, 1]], [0.0, 0.4]), gradient_steps=1, batch_size=2)
+    for said, given in ((-1.0, 0.0), (0.19, 0.19), (7.0, 0.4)):
+        give(isr, *[said] * 5)
+        assert reward(isr) == pytest.approx(given)
+
+
 def test_an_untrained_one_knows_no_limits() -> None:
-    isr = ensemble(limit_to_labels=True)
+    isr = ensemble(limit_to_labels="values")
     give(isr, *[7.0] * 5)
     assert reward(isr) == 7.0
 
 
 def test_a_saved_one_is_as_pessimistic_and_as_limited(tmp_path: Path) -> None:
-    isr = ensemble(pessimism=1.0, limit_to_labels=True, sparsity=0.006, contrast=True, ortho_init=True)
+    isr = ensemble(pessimism=1.0, limit_to_labels="values", sparsity=0.006, contrast=True, ortho_init=True)
     fit(isr, store_of([[0, 0], [1, 1]], [0.0, 0.4]), gradient_steps=5, batch_size=2)
     isr.save(tmp_path / "isr.safetensors")
     loaded = InternalSocialReward.load(tmp_path / "isr.safetensors", device="cpu")
@@ -129,7 +137,7 @@ def test_a_sparse_one_finds_what_is_praised_among_much_else() -> None:
     seen, unseen = rng.uniform(-1, 1, (30, 40)).astype(np.float32), rng.uniform(-1, 1, (500, 40)).astype(np.float32)
     wrong = []
     for sparsity in (0.0, 0.006):
-        isr = InternalSocialReward(space, DISCRETE, sparsity=sparsity, limit_to_labels=True, device="cpu")
+        isr = InternalSocialReward(space, DISCRETE, sparsity=sparsity, limit_to_labels="values", device="cpu")
         store = LabelStore(space, DISCRETE, held_out=0.0, seed=0)
         store.add(LabelBatch(seen, np.zeros(30, int), (seen[:, 0] > 0).astype(np.float32)))
         fit(isr, store, gradient_steps=1000, batch_size=30)
@@ -141,7 +149,7 @@ def test_a_sparse_one_finds_what_is_praised_among_much_else() -> None:
 def test_whether_the_action_matters_is_doubted_where_no_label_says(contrast: bool) -> None:
     """Praised where the first number is above 0, where nobody ever tried action 1; below it both were tried."""
     isr = ensemble(
-        n_members=5, pessimism=1.0, limit_to_labels=True, sparsity=0.01, contrast=contrast, learning_rate=1e-2
+        n_members=5, pessimism=1.0, limit_to_labels="values", sparsity=0.01, contrast=contrast, learning_rate=1e-2
     )
     observations = np.random.default_rng(0).uniform(-5, 5, (200, 2)).astype(np.float32)
     praised = observations[:, 0] > 0
@@ -166,7 +174,7 @@ def test_reproach_is_not_taken_to_be_for_the_action() -> None:
 
 
 def test_contrast_asks_nothing_of_rewards_that_are_all_alike() -> None:
-    isr = ensemble(n_members=1, contrast=True, limit_to_labels=True)
+    isr = ensemble(n_members=1, contrast=True, limit_to_labels="values")
     fit(isr, store_of(np.random.default_rng(0).uniform(-5, 5, (50, 2)), np.ones(50)), gradient_steps=100, batch_size=32)
     assert isr.predict(np.zeros((1, 2), np.float32), np.ones(1, int))[0] == 1.0
 
@@ -178,6 +186,7 @@ def test_contrast_asks_nothing_of_rewards_that_are_all_alike() -> None:
         ({"pessimism": -1.0}, "0 or more.*got -1.0"),
         ({"pessimism": float("nan")}, "got nan"),
         ({"pessimism": 1.0, "n_members": 1}, "take n_members=5"),
+        ({"limit_to_labels": True}, "limit_to_labels must be one of no, range, values, got True"),
         ({"sparsity": -1.0}, "sparsity must be 0 or more, got -1.0"),
     ],
 )

@@ -175,11 +175,11 @@ def test_dict_spaces_in_another_order_are_the_same() -> None:
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda isr: pickle.loads(pickle.dumps(isr))], ids=["copy", "pickle"])
 def test_a_copy_rewards_alike_and_learns_for_itself(copied: Any) -> None:
     isr = InternalSocialReward(MINIGRID, ACTIONS[0], seed=0)
-    isr.label_range = (0.0, 0.4)
+    isr.label_range = (-9.0, 9.0)
     observations, actions = batch(MINIGRID, 4), batch(ACTIONS[0], 4)
     other, before = copied(isr), isr.predict(observations, actions)
     np.testing.assert_array_equal(other.predict(observations, actions), before)
-    assert other.label_range == (0.0, 0.4)
+    assert other.label_range == (-9.0, 9.0)
     other(*other.tensors(observations, actions)).sum().backward()
     other.optimizer.step()
     assert (other.predict(observations, actions) != before).all()

@@ -12,6 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from sb3_isr.callbacks.internalize import ISRCallback
 from sb3_isr.labels import Unlabelled
 from sb3_isr.model import InternalSocialReward
+from sb3_isr.spaces import Array, Observations
 
 Remedy = Literal["warn", "stop", "roll_back", "lower", "ask"]
 _REMEDIES = ("warn", "stop", "roll_back", "lower", "ask")
@@ -40,7 +41,7 @@ class Alarm(NamedTuple):
 
 class HackingWatch(BaseCallback):
     """
-    Raises an alarm when the learner, whose caregiver is gone, does what its ISR is in doubt of, or is paid too well.
+    Raises an alarm when the learner, whose caregiver is gone, lives on what its ISR doubts, or is paid too well.
 
     A learner that hacks its ISR is drawn to what no label has taught. There the members of the ISR say what the
     caregiver never would, and each says something else: that is seen before the true social return falls. Or else they
@@ -114,7 +115,11 @@ class HackingWatch(BaseCallback):
         if low == high:
             return
         income = float(isr.predict(window.observations, window.actions).mean())
-        seen = Alarm(self.model.num_timesteps, doubt(isr, window), (income - self._most_given) / (high - low))
+        seen = Alarm(
+            self.model.num_timesteps,
+            doubt(isr, window.observations, window.actions),
+            (income - self._most_given) / (high - low),
+        )
         self.logger.record("isr/doubt", seen.doubt)
         self.logger.record("isr/rise", seen.rise)
         if seen.doubt > self.most_doubt or seen.rise > self.most_rise:
@@ -169,15 +174,20 @@ class HackingWatch(BaseCallback):
         return not self._must_stop
 
 
-def doubt(isr: InternalSocialReward, missed: Unlabelled) -> float:
+def doubt(isr: InternalSocialReward, observations: Observations, actions: Array) -> float:
     """
+    How far what the members say is from the nearest thing that the caregiver would say, and from one another (their
+    standard deviation), relative to the labels' range. It is a mean over transitions, each weighted by what it is paid
+    above the lowest label: a learner is not drawn to what an ISR is in doubt of and does not pay for.
+
     :param isr: The ISR, trained on labels of some range.
-    :param missed: What the learner did without the caregiver.
-    :return: How far what a member says is from the nearest thing that the caregiver would say, and from what the other
-        members say (their standard deviation): means over members and transitions, added, relative to the labels'
-        range.
+    :param observations: Array ``[n, *shape]``, or a dictionary of such arrays.
+    :param actions: Array ``[n, *shape]``.
+    :return: Its doubt of these; 0 if it pays for none.
     """
     assert isr.label_range is not None
-    said = isr.predict_members(missed.observations, missed.actions)
-    distance = np.abs(said - isr.nearest_labels(said)).mean() + said.std(axis=0).mean()
-    return float(distance) / (isr.label_range[1] - isr.label_range[0])
+    low, high = isr.label_range
+    said = isr.predict_members(observations, actions)
+    distance = np.abs(said - isr.nearest_labels(said)).mean(axis=0) + said.std(axis=0)
+    paid = np.maximum(isr.predict(observations, actions) - low, 0.0)
+    return float((paid * distance).sum() / paid.sum()) / (high - low) if paid.any() else 0.0

@@ -41,10 +41,9 @@ def watched(result: dict[str, Any], socialization: dict[str, Any], retained: np.
     :return: What the watch would have said, and what was true.
     """
     signals = result["signals"]
-    level = (np.array(signals["doubt"]) + signals["spread"]) / PRAISE
     most_given = max(socialization["curves"]["goals"]) * PRAISE / EPISODE
     rise = (np.array(signals["internal"]) - most_given) / PRAISE
-    above = np.flatnonzero((level > MOST_DOUBT) | (rise > MOST_RISE))
+    above = np.flatnonzero((np.array(signals["doubt"]) > MOST_DOUBT) | (rise > MOST_RISE))
     alarm = int(above[0]) if len(above) else None
 
     best = int(retained.argmax())
@@ -52,4 +51,4 @@ def watched(result: dict[str, Any], socialization: dict[str, Any], retained: np.
     if retained[best] - lowest <= COLLAPSE:
         return Watched(False, alarm, None)
     half = np.flatnonzero(retained[best:] <= (retained[best] + lowest) / 2)[0] + best
-    return Watched(True, alarm, int(half * len(level) // 10))
+    return Watched(True, alarm, int(half * len(rise) // 10))

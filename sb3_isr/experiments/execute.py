@@ -148,7 +148,7 @@ def _live_on_few_labels(run: FewLabels, work: Path, progress: Progress) -> Resul
     isr = {
         "n_members": method.n_members,
         "pessimism": method.pessimism,
-        "limit_to_labels": method.limit_to_labels,
+        "limit_to_labels": "values" if method.limit_to_labels else "no",
         "sparsity": method.sparsity,
         "contrast": method.contrast,
     }

@@ -7,6 +7,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_isr.asking import Ask, AskAlways, AskAtRandom, AskWhenUnsure
 from sb3_isr.callbacks import HackingWatch, ISRCallback
+from sb3_isr.callbacks.watch import doubt
 from sb3_isr.experiments.runs import FewLabels
 from sb3_isr.labels import LabelBatch, at
 from sb3_isr.spaces import Array
@@ -58,8 +59,7 @@ def watch_of(run: FewLabels, internalizing: ISRCallback, heard: Array) -> Hackin
 
 class Signals(BaseCallback):
     """
-    Keeps, for each rollout, the mean ``internal`` reward, the ISR's ``doubt`` of what the learner does, and its
-    ``paid_doubt``.
+    Keeps, for each rollout, the mean ``internal`` reward, and the ISR's ``doubt`` of what the learner does.
 
     :param internalizing: Whose ISR.
     """
@@ -67,7 +67,7 @@ class Signals(BaseCallback):
     def __init__(self, internalizing: ISRCallback) -> None:
         super().__init__()
         self.internalizing = internalizing
-        self.kept: dict[str, list[float]] = {name: [] for name in ("internal", "doubt", "paid_doubt")}
+        self.kept: dict[str, list[float]] = {name: [] for name in ("internal", "doubt")}
 
     def _on_step(self) -> bool:
         return True
@@ -77,15 +77,9 @@ class Signals(BaseCallback):
         steps, envs = np.divmod(np.arange(0, buffer.rewards.size, -(-buffer.rewards.size // COMPARED)), buffer.n_envs)
         observations = np.moveaxis(buffer.observations[steps, envs], 1, -1)  # SB3 has channels first
         actions = buffer.actions[steps, envs].reshape(-1).astype(int)
-        given = isr.predict(observations, actions)
-        said = isr.predict_members(observations, actions)
-        low, high = isr.label_range
-        doubts = (np.abs(said - isr.nearest_labels(said)).mean(axis=0) + said.std(axis=0)) / (high - low)
-        paid = np.maximum(given - low, 0)
         seen = {
-            "internal": given.mean(),
-            "doubt": doubts.mean(),
-            "paid_doubt": (paid * doubts).sum() / max(paid.sum(), 1e-6),
+            "internal": float(isr.predict(observations, actions).mean()),
+            "doubt": doubt(isr, observations, actions),
         }
         for name, value in seen.items():
-            self.kept[name].append(round(float(value), 5))
+            self.kept[name].append(round(value, 5))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sb3_isr.envs.coin_game_rules import MAPS
 from sb3_isr.experiments.protocols import Protocol

@@ -134,7 +134,9 @@ def isr_kwargs(protocol: Protocol, task: str) -> dict[str, Any]:
     :param task: One of ``TASKS``.
     :return: The ISR's arguments.
     """
-    return {**PAPER_ISR, **_FUSED_ADAM} if protocol.networks == "cnn" else _one_hot(task)
+    if protocol.networks == "cnn":
+        return {**PAPER_ISR, **_FUSED_ADAM}
+    return {**_one_hot(task), "limit_to_labels": "no"}  # as the paper's
 
 
 def _one_hot(task: str) -> dict[str, Any]:

@@ -187,7 +187,7 @@ class Method:
     :param name: What tables call it.
     :param n_members: The ISR's.
     :param pessimism: The ISR's.
-    :param limit_to_labels: The ISR's.
+    :param limit_to_labels: To their values.
     :param sparsity: The ISR's.
     :param contrast: The ISR's.
     :param half_praised: Of the labels of the socialization, half are of praised transitions.

@@ -101,7 +101,9 @@ def isr_caution(trial: BaseTrial) -> dict[str, Any]:
     :param trial: The trial.
     :return: ``limit_to_labels``, and perhaps ``n_members`` and ``pessimism``, in ``isr_kwargs``.
     """
-    caution: dict[str, Any] = {"limit_to_labels": trial.suggest_categorical("isr_limited", [False, True])}
+    caution: dict[str, Any] = {
+        "limit_to_labels": trial.suggest_categorical("limit_to_labels", ["no", "range", "values"])
+    }
     if trial.suggest_categorical("isr_members", [1, 5]) > 1:
         caution |= {"n_members": 5, "pessimism": trial.suggest_float("isr_pessimism", 0.0, 2.0)}
     return {"isr_kwargs": caution}

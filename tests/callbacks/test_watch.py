@@ -14,9 +14,8 @@ from gymnasium import spaces
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from sb3_isr import AskAtRandom, HackingWatch, InternalSocialReward, ISRCallback, LabelBatch, VecISRReward
+from sb3_isr import AskAtRandom, HackingWatch, InternalSocialReward, ISRCallback, VecISRReward
 from sb3_isr.callbacks.watch import doubt
-from sb3_isr.labels import Unlabelled
 from tests.scripted_env import scripted_vec_env
 
 SCRIPTS: list[list[tuple[float, float | None]]] = [[(-0.5, 0.0), (-0.5, 0.0), (-0.5, 0.0), (0.0, 1.0)]] * 2
@@ -35,6 +34,9 @@ class Planted(InternalSocialReward):
     def predict_members(self, observations: Any, actions: Any) -> Any:
         self.n_looks += 1
         return np.tile(np.array(self.say(self.n_looks))[:, None], len(actions))
+
+    def predict(self, observations: Any, actions: Any) -> Any:
+        return np.ones(len(actions), np.float32)
 
 
 SURE, UNSURE = (1.0, 1.0), (0.6, 0.6)
@@ -61,8 +63,7 @@ def watched(model: BaseAlgorithm, isr: InternalSocialReward, steps: int, **kwarg
     return watch
 
 
-def missed(n: int = 3) -> Unlabelled:
-    return Unlabelled(LabelBatch(np.zeros((n, 2), np.float32), np.zeros(n, int), np.zeros(n, np.float32)))
+THREE = np.zeros((3, 2), np.float32), np.zeros(3, int)
 
 
 @pytest.mark.parametrize(
@@ -76,15 +77,24 @@ def missed(n: int = 3) -> Unlabelled:
     ],
 )
 def test_doubt_is_distance_from_any_label_and_from_each_other(said: tuple[float, float], expected: float) -> None:
-    assert doubt(Planted(lambda look: said), missed()) == pytest.approx(expected)
+    assert doubt(Planted(lambda look: said), *THREE) == pytest.approx(expected)
 
 
 def test_doubt_is_relative_to_the_range_of_labels() -> None:
     isr = Planted(lambda look: (3.0, 3.0))
     isr.label_range, isr.label_values = (0.0, 10.0), (0.0, 10.0)
-    assert doubt(isr, missed()) == pytest.approx(0.3)
+    assert doubt(isr, *THREE) == pytest.approx(0.3)
     isr.label_values = None  # a caregiver that speaks in degrees says anything in between
-    assert doubt(isr, missed()) == 0.0
+    assert doubt(isr, *THREE) == 0.0
+
+
+def test_only_doubt_of_what_is_paid_counts() -> None:
+    """Members differ by 1 on the first of three transitions, and by 0.2 on the last."""
+    isr = Planted(lambda look: SURE)
+    isr.predict_members = lambda *_: np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.8]])  # type: ignore[method-assign]
+    for paid, expected in (([0, 0, 1], 0.1 + 0.1), ([1, 0, 0], 0.5), ([1, 0, 1], 0.35), ([0, 0, 0], 0.0)):
+        isr.predict = lambda *_, paid=paid: np.array(paid, np.float32)  # type: ignore[misc]
+        assert doubt(isr, *THREE) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("make", [ppo, dqn])

@@ -76,9 +76,8 @@ def test_retention_compares_the_same_steps(tmp_path: Path) -> None:
 
 
 def result_of(doubts: list[float]) -> dict[str, Any]:
-    """Doubts of 20 rollouts, relative to the praise, half of them by distance and half by spread."""
-    half = [0.4 * level / 2 for level in doubts]
-    return {"signals": {"doubt": half, "spread": half, "internal": [0.06] * 20}}
+    """Doubts of 20 rollouts."""
+    return {"signals": {"doubt": doubts, "internal": [0.06] * 20}}
 
 
 SOCIALIZATION = {"curves": {"goals": [0.0, 3.0, 3.0]}}  # praised with 0.4 in 20 steps: 0.06 a step
