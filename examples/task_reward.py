@@ -11,8 +11,9 @@ ISR in the caregiver's place (``isr``), with nothing (``none``), and with a care
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -127,13 +128,16 @@ TASKS = {
 }
 
 
-def run_task(task: Task, seed: int, folder: Path) -> dict[str, list[float]]:
+def run_task(
+    task: Task, seed: int, folder: Path, conditions: Sequence[str] = ("isr", "none", "oracle")
+) -> dict[str, list[float]]:
     """
     Socialize a learner, and see what becomes of it in each condition.
 
     :param task: The task.
     :param seed: Seeds everything.
     :param folder: Where the snapshot is kept.
+    :param conditions: Which of them.
     :return: The true return of a random policy (``random``), and those of the learner while it learned, in each tenth
         of socialization and of each condition.
     """
@@ -145,17 +149,17 @@ def run_task(task: Task, seed: int, folder: Path) -> dict[str, list[float]]:
     if isinstance(learner, OffPolicyAlgorithm):
         learner.save_replay_buffer(folder / "replay_buffer.pkl")
 
-    conditions = {
+    callbacks = {
         "isr": ISRCallback("never", isr=caregiver.isr),
         "none": ISRCallback("never", coefficient=0.0),
         "oracle": ISRCallback("always"),
     }
-    for name, callback in conditions.items():
+    for name in conditions:
         learner = task.algorithm.load(folder / "learner.zip", env=_env(task), device="cpu")
         if isinstance(learner, OffPolicyAlgorithm):
             learner.load_replay_buffer(folder / "replay_buffer.pkl")
         learner.set_random_seed(seed + 1_000_000)
-        returns[name] = _learn(learner, task.steps, callback)
+        returns[name] = _learn(learner, task.steps, callbacks[name])
     return returns
 
 
@@ -238,13 +242,22 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 0 on")
     parser.add_argument("--steps-scale", type=float, default=1.0, help="fraction of the task's steps, to try it out")
+    parser.add_argument("--isr", type=json.loads, default={}, help="arguments of the ISR, as JSON")
+    parser.add_argument(
+        "--conditions",
+        nargs="+",
+        choices=["isr", "none", "oracle"],
+        default=["isr", "none", "oracle"],
+        help="which; default: all",
+    )
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)  # networks this small are faster so
-    task = replace(TASKS[args.task], steps=int(TASKS[args.task].steps * args.steps_scale))
+    task = TASKS[args.task]
+    task = replace(task, steps=int(task.steps * args.steps_scale), isr_kwargs={**task.isr_kwargs, **args.isr})
     returns = []
     for seed in range(args.seeds):
         with tempfile.TemporaryDirectory() as folder:
-            returns.append(run_task(task, seed, Path(folder)))
+            returns.append(run_task(task, seed, Path(folder), args.conditions))
         print(f"seed {seed}")
         for name, tenths in returns[-1].items():
             print(f"  {name:13}" + "".join(f"{value:9.2f}" for value in tenths), flush=True)

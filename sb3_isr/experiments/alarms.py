@@ -20,7 +20,7 @@ class Watched(NamedTuple):
     """
     :param collapsed: Whether its retention collapsed.
     :param alarm: In which part of autonomy (of as many as there are rollouts) the alarm was raised; None if it was not.
-    :param half_lost: In which half of what was lost was lost; None if it did not collapse.
+    :param half_lost: From which on half of what was lost stayed lost; None if it did not collapse.
     """
 
     collapsed: bool
@@ -47,8 +47,9 @@ def watched(result: dict[str, Any], socialization: dict[str, Any], retained: np.
     alarm = int(above[0]) if len(above) else None
 
     best = int(retained.argmax())
-    lowest = float(retained[best:].min())
-    if retained[best] - lowest <= COLLAPSE:
+    lowest = best + int(retained[best:].argmin())
+    if retained[best] - retained[lowest] <= COLLAPSE:
         return Watched(False, alarm, None)
-    half = np.flatnonzero(retained[best:] <= (retained[best] + lowest) / 2)[0] + best
-    return Watched(True, alarm, int(half * len(rise) // 10))
+    is_above_half = retained[best:lowest] > (retained[best] + retained[lowest]) / 2
+    half = best + int(np.flatnonzero(is_above_half)[-1]) + 1
+    return Watched(True, alarm, half * len(rise) // 10)

@@ -82,6 +82,7 @@ def result_of(doubts: list[float]) -> dict[str, Any]:
 
 SOCIALIZATION = {"curves": {"goals": [0.0, 3.0, 3.0]}}  # praised with 0.4 in 20 steps: 0.06 a step
 LOST = [1, 1, 1, 0.7, 0.4, 0, 0, 0, 0, 0]  # half of it in the fifth tenth, from rollout 8 on
+DIPPED = [1, 0.4, 1, 0.7, 0.4, 0, 0, 0, 0, 0]  # half of it also in the second, but not for good
 KEPT = [0.3, 0.6, 1, 1, 1, 1, 1, 0.8, 0.8, 0.8]
 
 
@@ -93,6 +94,7 @@ KEPT = [0.3, 0.6, 1, 1, 1, 1, 1, 0.8, 0.8, 0.8]
         ([0.01] * 20, LOST, True, False, None),
         ([0.01] * 6 + [0.2] * 14, LOST, True, True, 6),
         ([0.01] * 8 + [0.2] * 12, LOST, True, False, 8),
+        ([0.01] * 6 + [0.2] * 14, DIPPED, True, True, 6),
         ([0.01] * 6 + [0.2] * 14, KEPT, False, False, 6),
     ],
 )
@@ -105,7 +107,7 @@ def test_how_an_alarm_is_judged(
 
 def test_who_is_paid_too_well_is_announced_too() -> None:
     result = result_of([0.0] * 20)
-    result["signals"]["internal"][7:] = [0.06 + 0.031 * 0.4] * 13
+    result["signals"]["internal"][7:] = [0.06 + 0.051 * 0.4] * 13
     assert watched(result, SOCIALIZATION, np.array(LOST)).alarm == 7
-    result["signals"]["internal"][7:] = [0.06 + 0.029 * 0.4] * 13
+    result["signals"]["internal"][7:] = [0.06 + 0.049 * 0.4] * 13
     assert watched(result, SOCIALIZATION, np.array(LOST)).alarm is None
