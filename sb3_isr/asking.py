@@ -189,8 +189,10 @@ class Asker:
         """
         :param missed: What happened without the caregiver.
         """
-        window = self._ask.window
-        self._missed = missed if self._missed is None else self._missed.followed_by(missed, window)
+        missed = missed.that_can_be_asked()
+        if len(missed):
+            window = self._ask.window
+            self._missed = missed if self._missed is None else self._missed.followed_by(missed, window)
 
     def call(self, progress: float, isr: InternalSocialReward) -> LabelBatch | None:
         """

@@ -32,9 +32,9 @@ class LabelBatch(NamedTuple):
 
 class Unlabelled:
     """
-    Transitions that the caregiver missed, and can be asked about. What it would say is told to who asks, and counted.
+    Transitions that the caregiver missed. What it would say of them is told to who asks, and counted.
 
-    :param labels: The transitions, and what the caregiver would say of each.
+    :param labels: The transitions, and what the caregiver would say of each; NaN of what it cannot be asked about.
     """
 
     def __init__(self, labels: LabelBatch) -> None:
@@ -52,6 +52,12 @@ class Unlabelled:
     def actions(self) -> Array:
         """What it then did, ``[n, *shape]``."""
         return self._labels.actions
+
+    def that_can_be_asked(self) -> Unlabelled:
+        """
+        :return: Those of which the caregiver would say something.
+        """
+        return Unlabelled(at(self._labels, np.flatnonzero(~np.isnan(self._labels.social_rewards))))
 
     def ask(self, index: Array) -> LabelBatch:
         """

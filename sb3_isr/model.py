@@ -154,6 +154,7 @@ class InternalSocialReward(nn.Module):
         self.limit_to_labels = limit_to_labels
         self.sparsity = float(sparsity)
         self.contrast = contrast
+        self.activation_fn = activation_fn
         self._architecture = {
             "features_extractor_class": features_extractor_class,
             "features_extractor_kwargs": features_extractor_kwargs or {},

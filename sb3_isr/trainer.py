@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional as F
 
-from sb3_isr.labels import LabelStore
+from sb3_isr.labels import MOST_VALUES, LabelStore
 from sb3_isr.model import InternalSocialReward, private_randomness
 
 
@@ -57,7 +57,7 @@ def fit(
     last_tenth = max(1, gradient_steps // 10)
     loss_sum = torch.zeros((), device=isr.device)
     learning_rates = [group["lr"] for group in isr.optimizer.param_groups]
-    isr.label_range, isr.label_values = store.label_range, store.label_values
+    isr.label_range, isr.label_values = _labels_seen(isr, store)
     isr.train()
     with private_randomness(seed, isr.device):
         for step in range(gradient_steps):
@@ -83,6 +83,20 @@ def fit(
         group["lr"] = learning_rate
     isr.eval()
     return TrainingMetrics(float(loss_sum) / last_tenth, held_out_mse(isr, store), len(store), gradient_steps)
+
+
+def _labels_seen(
+    isr: InternalSocialReward, store: LabelStore
+) -> tuple[tuple[float, float] | None, tuple[float, ...] | None]:
+    """Range and different values of the labels that it was trained on before, and of those in the store."""
+    before, new = isr.label_range, store.label_range
+    if before is None or new is None:
+        return store.label_range, store.label_values
+    both = min(before[0], new[0]), max(before[1], new[1])
+    if isr.label_values is None or store.label_values is None:
+        return both, None
+    values = sorted({*isr.label_values, *store.label_values})
+    return both, tuple(values) if len(values) <= MOST_VALUES else None
 
 
 def _contrast(isr: InternalSocialReward, observations: Any, actions: Any, social_rewards: Any) -> torch.Tensor:

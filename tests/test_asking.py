@@ -12,7 +12,7 @@ from gymnasium import spaces
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from sb3_isr import (
     AskAlways,
@@ -195,6 +195,27 @@ def test_it_is_called_back_in_other_processes_too() -> None:
     ppo(venv).learn(128, callback=internalizing)
     venv.close()
     assert internalizing.store.n_added == 20
+
+
+def test_no_environment_is_asked_before_the_others() -> None:
+    """Each environment has a wrapper of its own."""
+    venv = DummyVecEnv([lambda i=i: ISRRewardWrapper(Monitor(ScriptedEnv(SCRIPTS[0], number=i))) for i in range(4)])
+    internalizing = callback("leave_at_0.5", AskAtRandom(40))
+    ppo(venv).learn(256, callback=internalizing)
+    asked = np.concatenate([np.asarray(batch.observations)[:, 0] for batch in _all(internalizing.store)])
+    assert len(asked) == 40
+    assert min(np.bincount(asked.astype(int), minlength=4)) >= 5
+
+
+def test_an_isr_in_another_process_learns_what_a_call_back_taught() -> None:
+    venv = SubprocVecEnv([lambda: ISRRewardWrapper(Monitor(ScriptedEnv(SCRIPTS[0], truncates=True)))] * 2)
+    isr = InternalSocialReward(venv.observation_space, venv.action_space, net_arch=(4,), device="cpu")
+    isr.label_range = (-9.0, -8.0)  # as if nothing but reproach had been heard
+    internalizing = ISRCallback("never", AskAtRandom(40, before=0.0, n_calls=1), isr=isr, gradient_steps=200)
+    ppo(venv).learn(320, callback=internalizing)
+    internal = np.concatenate(venv.env_method("isr_call", "last_internal_rewards"))
+    venv.close()
+    assert (internal > -8.0).all()
 
 
 def test_a_resumed_run_goes_on_asking_where_it_was(tmp_path: Path) -> None:

@@ -110,6 +110,17 @@ def test_by_default_rewards_are_clipped_to_the_range_of_labels() -> None:
         assert reward(isr) == pytest.approx(given)
 
 
+def test_what_it_was_taught_before_counts_too() -> None:
+    isr = ensemble(limit_to_labels="values")
+    fit(isr, store_of([[0, 0], [1, 1]], [0.0, 0.4]), gradient_steps=1, batch_size=2)
+    fit(isr, store_of([[2, 2]], [-1.0]), gradient_steps=1, batch_size=1)
+    assert isr.label_range == pytest.approx((-1.0, 0.4))
+    assert isr.label_values == pytest.approx((-1.0, 0.0, 0.4))
+    fit(isr, store_of(np.zeros((20, 2)), np.linspace(0, 2, 20)), gradient_steps=1, batch_size=2)
+    assert isr.label_range == pytest.approx((-1.0, 2.0))
+    assert isr.label_values is None
+
+
 def test_an_untrained_one_knows_no_limits() -> None:
     isr = ensemble(limit_to_labels="values")
     give(isr, *[7.0] * 5)

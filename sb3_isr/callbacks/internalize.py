@@ -22,7 +22,7 @@ from sb3_isr.callbacks.checkpoint import Algorithm, load_model, newest_checkpoin
 from sb3_isr.callbacks.connection import Connection
 from sb3_isr.callbacks.relabel import ReplayRelabeler
 from sb3_isr.dotted import named
-from sb3_isr.labels import LabelBatch, LabelStore, Unlabelled
+from sb3_isr.labels import LabelBatch, LabelStore, Unlabelled, joined
 from sb3_isr.model import InternalSocialReward
 from sb3_isr.presence import PresenceSchedule, attendance_probability, presence_schedule
 from sb3_isr.spaces import Array
@@ -243,13 +243,13 @@ class ISRCallback(BaseCallback):
     def _on_step(self) -> bool:
         self._clock.steps_since_training += self._connection.n_envs
         self._clock.steps_since_checkpoint += self._connection.n_envs
-        if self._relabeler is not None:
-            self._relabeler.note(self._replay_buffer(), self._connection.last_internal_rewards())
         if self._follow_presence():
             self._update()
         # SB3's off-policy rollouts are a step or so; it logs at some episode's end, right after this.
         if self._is_off_policy and (self.n_calls % MOST_STEPS == 0 or self.locals["dones"].any()):
             self._collect()
+        if self._relabeler is not None:  # last: SB3 has not stored this step yet, over what a training may relabel
+            self._relabeler.note(self._replay_buffer(), self._connection.last_internal_rewards())
         return True
 
     def _follow_presence(self) -> bool:
@@ -306,12 +306,19 @@ class ISRCallback(BaseCallback):
         :param n_labels: For how many labels.
         :raises ValueError: If there is no budget for call-backs.
         """
-        if self._asker is None:
-            raise ValueError(
-                f"To call the caregiver back, there must be a budget for it, got ask={self.ask!r}; "
-                'write ISRCallback(ask="ask_when_unsure_500"), say.'
-            )
+        self.check_call_back()
+        assert self._asker is not None
         self._learn_from(self._asker.call_now(n_labels, self.isr))
+
+    def check_call_back(self) -> None:
+        """
+        :raises ValueError: If there is no budget for call-backs.
+        """
+        if self._asker is None or not self._asker.n_for_calls:
+            raise ValueError(
+                f"To call the caregiver back, there must be labels left for it, got ask={self.ask!r} with "
+                f'{self.presence!r}; write ISRCallback("leave_at_0.5", ask="ask_when_unsure_500"), say.'
+            )
 
     def weigh(self, coefficient: float) -> None:
         """
@@ -353,7 +360,13 @@ class ISRCallback(BaseCallback):
 
     def _read_learned(self, folder: Path) -> None:
         extractor = type(self.isr.features_extractor)
-        self.isr = InternalSocialReward.load(folder / "isr.safetensors", extractor, self.isr.device)
+        self.isr = InternalSocialReward.load(
+            folder / "isr.safetensors",
+            extractor,
+            self.isr.device,
+            activation_fn=self.isr.activation_fn,
+            optimizer_class=type(self.isr.optimizer),
+        )
         self.isr.optimizer.load_state_dict(torch.load(folder / "isr_optimizer.pt", weights_only=True))
         self.store.load(folder / "labels.npz")
 
@@ -372,12 +385,15 @@ class ISRCallback(BaseCallback):
         if labels is not None:
             self.store.add(labels)
             self.train()
+            self._update()
 
     def _update(self) -> None:
         self._connection.update(self.isr.predict, self._clock.probability, self.coefficient)
 
     def _collect_labels(self) -> None:
-        for labels in self._connection.take_labels():
+        given = self._connection.take_labels()
+        if given:
+            labels = joined(given)
             self._has_heard = True
             for listener in self.listeners:
                 listener.attend(labels.social_rewards)

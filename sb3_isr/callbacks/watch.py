@@ -57,7 +57,8 @@ class HackingWatch(BaseCallback):
         needs a budget: ``ISRCallback(ask="ask_when_unsure_500")``.
     :param window: How many transitions are looked at together, at least.
     :param n_labels: For how many labels the caregiver is called back, where that is the remedy.
-    :raises ValueError: If the remedy is not known, or a number is not positive.
+    :raises ValueError: If the remedy is not known, or a number is not positive; and when training starts, if the
+        remedy is to ask and there is no budget for call-backs.
     """
 
     def __init__(
@@ -110,6 +111,8 @@ class HackingWatch(BaseCallback):
         if len(self._missed) < self.window:
             return
         window, self._missed = self._missed, None
+        if np.isnan(self._most_given) and self._given:  # it gave less than a window
+            self._most_given = float(np.concatenate(self._given).mean())
         isr = self.internalizing.isr
         low, high = isr.label_range or (0.0, 0.0)
         if low == high:
@@ -161,10 +164,18 @@ class HackingWatch(BaseCallback):
             )
 
     def _on_training_start(self) -> None:
+        if self.remedy == "ask":
+            self.internalizing.check_call_back()
         self._must_stop = False  # an alarm ends the training it was raised in, not the next
 
     def _on_rollout_start(self) -> None:
         # Not before: on-policy, the learner is still to learn from the rollout that raised the alarm.
+        self._roll_back()
+
+    def _on_training_end(self) -> None:
+        self._roll_back()
+
+    def _roll_back(self) -> None:
         if self._must_roll_back:
             self._must_roll_back = False
             assert self._healthy is not None

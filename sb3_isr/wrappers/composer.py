@@ -160,9 +160,11 @@ class RewardComposer:
             self._last_internal_rewards = np.where(self._present, np.nan, internal_rewards)
 
         if self._present.any():
-            self._keep(self._labels, self._present, observations, actions, social_rewards, said)
+            self._keep_labels(observations, actions, social_rewards, said)
         if self._keeps_unlabelled and not self._all_present:
-            self._keep(self._unlabelled, ~self._present, observations, actions, social_rewards, said)
+            missed = np.flatnonzero(~self._present)
+            would_say = np.array([np.nan if said[i] is None else said[i] for i in missed], np.float32)
+            self._unlabelled.append(LabelBatch(take(observations, missed), actions[missed], would_say))
         self._transitions += self.n_envs
         self._sums += (utilities, rewards - social_rewards, social_rewards, internal_rewards, self._present)
         self._social_returns += social_rewards
@@ -217,21 +219,15 @@ class RewardComposer:
         self._starts[:] = False
         self._all_present = bool(self._present.all())
 
-    def _keep(
-        self,
-        kept: list[LabelBatch],
-        which: Array,
-        observations: Observations,
-        actions: Array,
-        social_rewards: Array,
-        said: Sequence[float | None],
+    def _keep_labels(
+        self, observations: Observations, actions: Array, social_rewards: Array, said: Sequence[float | None]
     ) -> None:
-        if which.all() and None not in said:
-            kept.append(LabelBatch(copy(observations), actions.copy(), social_rewards))
+        if self._all_present and None not in said:
+            self._labels.append(LabelBatch(copy(observations), actions.copy(), social_rewards))
             return
-        index = np.flatnonzero(which & np.array([label is not None for label in said]))
+        index = np.flatnonzero(self._present & np.array([label is not None for label in said]))
         if len(index):
-            kept.append(LabelBatch(take(observations, index), actions[index], social_rewards[index]))
+            self._labels.append(LabelBatch(take(observations, index), actions[index], social_rewards[index]))
 
     def _end_episodes(self, dones: Array) -> None:
         self._episodes += int(dones.sum())

@@ -21,6 +21,7 @@ SCRIPTS: list[list[tuple[float, float | None]]] = [
     [(0.5, 1.0), (-1.0, 0.0)],
 ]
 BOX = spaces.Box(-2, 2, (2,), np.float32)
+NET: dict[str, Any] = {"net_arch": [4]}
 N_STEPS = 120  # vectorized steps; the caregiver leaves after half of them
 
 
@@ -140,6 +141,22 @@ def test_rewards_are_relabelled_under_vec_normalize() -> None:
     callback.train()
     assert model.replay_buffer is not None
     np.testing.assert_allclose(model.replay_buffer.rewards[:N_STEPS], expected_rewards(callback, env), atol=1e-5)
+
+
+def test_training_in_autonomy_leaves_nothing_stale() -> None:
+    """The caregiver fades out, so that the ISR is trained again and again while it rewards."""
+    env = Recorded(make_env("box"))
+    model = DQN("MlpPolicy", env, buffer_size=1000, learning_starts=4, batch_size=4, seed=0, policy_kwargs=NET)
+    callback = ISRCallback("fade_0.2_1.0", relabel=True, train_every=14, gradient_steps=20)
+    model.learn(2 * N_STEPS, callback=callback)
+    callback.train()
+    assert model.replay_buffer is not None
+    for step, (observations, actions) in enumerate(env.record):
+        internal = callback.isr.predict(observations, actions)
+        for i, script in enumerate(SCRIPTS):
+            environment, social = script[step % len(script)]
+            attended_or_not = environment + np.array([social or 0.0, internal[i]])
+            assert np.abs(model.replay_buffer.rewards[step, i] - attended_or_not).min() < 1e-5
 
 
 def test_the_gymnasium_wrapper_can_be_relabelled_too() -> None:

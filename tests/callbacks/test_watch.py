@@ -149,7 +149,6 @@ def test_it_rolls_the_learner_back_to_what_it_was_before_the_alarm() -> None:
     rolled = ppo()
     watch = watched(rolled, Planted(lambda look: SURE if look < 3 else UNSURE), 96, remedy="roll_back")
     assert [alarm.step for alarm in watch.alarms] == [96]
-    watch._on_rollout_start()
     # At the last look without an alarm, at step 64, it had learned from the first rollout of 32 steps.
     assert torch.equal(weights_of(rolled), weights_of(once))
 
@@ -193,9 +192,29 @@ def test_a_resumed_run_is_watched_as_it_was(remedy: Any, tmp_path: Path) -> None
     assert after.state()["_most_given"] == before.state()["_most_given"]
 
 
-def test_asking_needs_a_budget() -> None:
-    with pytest.raises(ValueError, match="there must be a budget for it, got ask=AskAlways"):
-        watched(ppo(), Planted(lambda look: UNSURE), 64, remedy="ask")
+@pytest.mark.parametrize("ask", ["ask_always", "ask_at_random_20"])
+def test_asking_needs_a_budget_for_call_backs_when_training_starts(ask: str) -> None:
+    for presence in ("leave_at_0.5", "always"):
+        internalizing = ISRCallback(presence, ask, isr=Planted(lambda look: SURE))
+        watch = HackingWatch(internalizing, remedy="ask")
+        with pytest.raises(ValueError, match="there must be labels left for it, got ask=Ask"):
+            ppo().learn(32, callback=[internalizing, watch])
+
+
+def test_a_caregiver_who_is_gone_for_good_need_say_nothing() -> None:
+    """After the departure no info has a social reward any more."""
+    venv = scripted_vec_env([[(-0.5, None), (-0.5, None), (0.0, None)]] * 2)
+    model = PPO("MlpPolicy", VecISRReward(venv), n_steps=16, batch_size=32, n_epochs=1, seed=0, device="cpu")
+    watch = watched(model, Planted(lambda look: UNSURE), 64, remedy="lower")
+    assert [alarm.step for alarm in watch.alarms] == [32, 64]
+
+
+def test_a_caregiver_who_gave_less_than_a_window_is_a_measure_too() -> None:
+    isr = Planted(lambda look: SURE)
+    internalizing = ISRCallback("leave_at_0.25", isr=isr, gradient_steps=1)
+    watch = HackingWatch(internalizing, window=64, remedy="lower")
+    ppo().learn(128, callback=[internalizing, watch])  # 32 steps with the caregiver; then each is paid 1, not 1 in 4
+    assert [alarm.rise for alarm in watch.alarms] == [pytest.approx(0.75)]
 
 
 @pytest.mark.parametrize(
