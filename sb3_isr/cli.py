@@ -123,7 +123,7 @@ def _add_tune(commands: Commands) -> None:
     how.add_argument("--lease", type=int, default=60, metavar="SECONDS", help="a silent worker is dead (default: 60)")
     how.add_argument("--beside", nargs="+", default=[], metavar="NAME", help="draw other studies of the storage beside")
     how.add_argument("--confirm", type=int, default=0, metavar="N", help="at the end run the best on N fresh seeds")
-    how.add_argument("--trial", type=int, metavar="NUMBER", help="take this one of the front in place of the best")
+    how.add_argument("--trial", type=int, metavar="NUMBER", help="take this one in place of the best")
     how.add_argument("--repair", type=Path, metavar="JOURNAL", help="only take torn lines out of a journal")
     command.set_defaults(run=_tune)
 

@@ -37,17 +37,27 @@ def confirm(settings: Settings, chosen: Found, n_seeds: int, n_jobs: int, out: P
     entries = {f"trial {chosen.number}": chosen.entry, "entry": entry, "always": always}
     path = out / "confirmed.json"
     runs: list[Run] = json.loads(path.read_text())["runs"] if path.exists() else []
-    done = {(run["name"], run["seed"]) for run in runs if run["entry"] == entries.get(run["name"])}
+
+    def of_study(run: Run) -> bool:
+        return all(run.get(key) == value for key, value in _study(settings).items())
+
+    done = {(run["name"], run["seed"]) for run in runs if of_study(run) and run["entry"] == entries.get(run["name"])}
     seeds = range(settings.seeds, settings.seeds + n_seeds)
     missing = [(name, seed) for seed in seeds for name in entries if (name, seed) not in done]
     with local_processes(n_jobs) as workers:
         futures = [workers.executor.submit(_run, settings, name, entries[name], seed) for name, seed in missing]
         for future in tqdm(as_completed(futures), total=len(futures), unit=" runs", disable=not futures):
             run = future.result()
-            runs = [other for other in runs if (other["name"], other["seed"]) != (run["name"], run["seed"])]
+            same = (run["name"], run["seed"])
+            runs = [one for one in runs if (one["name"], one["seed"]) != same or not of_study(one)]
             runs = sorted([*runs, run], key=lambda one: (one["name"], one["seed"]))
             write_text(path, json.dumps({"runs": runs}) + "\n")
-    return table([run for run in runs if run["seed"] in seeds])
+    return table([run for run in runs if run["seed"] in seeds and of_study(run)])
+
+
+def _study(settings: Settings) -> Run:
+    """What a run says of the study that it belongs to."""
+    return {"env_id": settings.env_id, "algo": settings.algo, "timesteps": settings.timesteps}
 
 
 def table(runs: list[Run]) -> str:
@@ -71,5 +81,5 @@ def _run(settings: Settings, name: str, entry: Entry, seed: int) -> Run:
     torch.set_num_threads(1)
     outcome = evaluate(settings, entry, range(seed, seed + 1))
     (value,), (labels,), (curve,) = outcome.returns, outcome.labels, outcome.curves
-    shared = {"name": name, "seed": seed, "timesteps": settings.timesteps, "return": value, "labels": labels}
-    return {**shared, "curve": [None if x != x else round(x, 4) for x in curve], "entry": entry}
+    shared = {"name": name, "seed": seed, "return": value, "labels": labels}
+    return {**_study(settings), **shared, "curve": [None if x != x else round(x, 4) for x in curve], "entry": entry}

@@ -46,14 +46,14 @@ def draw_front(
     """
     figure = Figure(figsize=(7.5, 5), layout="constrained")
     axes = figure.subplots()
+    everyone = [*trials, *(other for others in (beside or {}).values() for other in others)]
     for name, others in (beside or {}).items():
         axes.scatter([o.labels for o in others], [o.value for o in others], s=18, facecolors="none", edgecolors="0.55")
-        axes.step(*_steps(others, trials), where="post", color="0.55", linestyle="--", label=f"front of {name}")
+        axes.step(*_steps(others, everyone), where="post", color="0.55", linestyle="--", label=f"front of {name}")
     kinds = sorted({str(trial.params.get("presence", "trial")) for trial in trials})
     for kind, color in zip(kinds, _COLORS, strict=False):
         ours = [trial for trial in trials if trial.params.get("presence", "trial") == kind]
         axes.scatter([t.labels for t in ours], [t.value for t in ours], s=24, color=color, label=kind, zorder=2)
-    everyone = [*trials, *(other for others in (beside or {}).values() for other in others)]
     axes.step(*_steps(trials, everyone), where="post", color="black", linewidth=1.2, label="front", zorder=1)
     if chosen is not None:
         axes.scatter(

@@ -44,13 +44,23 @@ def read_entry(env_id: str, algo: str, config: Path | None) -> Entry:
     :raises ValueError: If something is not known, or the named file has no such entry.
     """
     _check_names(env_id, algo)
+    if config is not None and not config.is_file():
+        raise ValueError(f"--config must be a YAML file of entries, got {config}, which is no file.")
     if config is not None and env_id not in _entries(config):
         raise ValueError(f"--config must have an entry for {env_id}, got {config} with {', '.join(_entries(config))}.")
+    path = entry_file(env_id, algo, config)
+    return _internalizing({"policy": _policy(env_id)} if path is None else _entries(path)[env_id], env_id)
+
+
+def entry_file(env_id: str, algo: str, config: Path | None) -> Path | None:
+    """
+    :param env_id: A registered Gymnasium id.
+    :param algo: RL Zoo's name of the algorithm.
+    :param config: As for :func:`read_entry`.
+    :return: Where the entry is; None if it is nowhere.
+    """
     own, theirs = Path(f"zoo_configs/{algo}.yml"), Path(rl_zoo3.__file__).parent / f"hyperparams/{algo}.yml"
-    for path in (own, theirs) if config is None else (config,):
-        if env_id in _entries(path):
-            return _internalizing(_entries(path)[env_id], env_id)
-    return _internalizing({"policy": _policy(env_id)}, env_id)
+    return next((path for path in ((own, theirs) if config is None else (config,)) if env_id in _entries(path)), None)
 
 
 def callback_kwargs(entry: Entry) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from sb3_isr.tuning.learner import PieceByPiece
 LATE = 0.1
 #: In how many pieces the learners of a trial advance side by side; the pruner is asked between them.
 PIECES = 20
+#: How many trials are sampled beforehand, to see what is searched.
+SAMPLES = 50
 #: Of the algorithm's own parameters, those named with this prefix go to ISRCallback instead.
 CALLBACK_PREFIX = "isr."
 
@@ -203,7 +205,8 @@ class Objective:
             raise optuna.TrialPruned(f"{labels:.0f} labels by step {step}")
         if math.isfinite(value):
             trial.report(value, step)
-            if step >= settings.warm_up * settings.timesteps and trial.should_prune():
+            may_be_pruned = settings.warm_up * settings.timesteps <= step < settings.timesteps
+            if may_be_pruned and trial.should_prune():
                 trial.set_constraint("labels", labels - settings.max_labels)
                 raise optuna.TrialPruned(f"return {value:.3g} at step {step}")
 
@@ -233,8 +236,24 @@ def check_settings(settings: Settings) -> None:
         raise ValueError(f"--space must be a Python file, got {settings.space_file}.")
     for text in settings.search:
         space.searched(text)
-    for text in settings.fix:
-        space.fixed(text)
+    fixed = dict(space.fixed(text) for text in settings.fix)
+    objective, study = Objective(settings), optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    names: set[str] = set()
+    for _ in range(SAMPLES):
+        trial = study.ask()
+        trial.set_user_attr("timesteps", settings.timesteps)
+        entry = objective.entry(trial)
+        names |= set(trial.params)
+    if unknown := fixed.keys() - names:
+        raise ValueError(
+            f"--fix must name parameters that are searched, some of {sorted(names)}, got {sorted(unknown)}."
+        )
+    try:
+        model, _ = build(entry, settings.env_id, settings.algo, 0)
+    except TypeError as error:
+        raise ValueError(f"What is searched must be arguments of the algorithm, or of ISRCallback: {error}.") from error
+    assert model.env is not None
+    model.env.close()
 
 
 def _finite(value: Any) -> Any:

@@ -38,6 +38,7 @@ def report(
     """
     trials = found(study)
     others = {name: found(optuna.load_study(study_name=name, storage=study._storage)) for name in beside}
+    others = {name: of_other for name, of_other in others.items() if of_other}
     shares = importances(study)
     title = f"{settings.env_id}, {settings.algo}: {len(trials)} trials of {settings.timesteps:,} steps, "
     title += f"{settings.seeds} seed{'s' if settings.seeds > 1 else ''} each"
@@ -135,7 +136,7 @@ def _told(
     if chosen is None:
         lines += ["", "No trial keeps to the constraint; loosen it, or run more trials."]
     else:
-        why = f"fewest labels that keep {KEPT:.0%} of the best return"
+        why = f"fewest labels that keep {KEPT:.0%} of the way from the worst return to the best"
         if settings.max_labels is not None:
             why = f"greatest return with at most {settings.max_labels:,} labels"
         elif settings.min_return is not None:

@@ -158,11 +158,12 @@ def searched(text: str) -> tuple[str, Callable[[BaseTrial], Any]]:
         if name and "," in given:
             return name, lambda trial: trial.suggest_categorical(name, values)
         ends = (int(low), int(high)) if low.isdigit() and high.isdigit() else (float(low), float(high))
-        if not name or log not in ("", "log") or not ends[0] < ends[1]:
+        if not name or log not in ("", "log") or not ends[0] < ends[1] or (log and ends[0] <= 0):
             raise ValueError
     except ValueError:
         raise ValueError(
-            f"--search takes NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE with LOW below HIGH, got {text}."
+            "--search takes NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE with LOW below HIGH, and above 0 if "
+            f"log, got {text}."
         ) from None
     if isinstance(ends[0], int):
         return name, lambda trial: trial.suggest_int(name, *ends, log=bool(log))

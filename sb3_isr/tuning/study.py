@@ -16,7 +16,7 @@ import optuna
 import torch
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
-from optuna.pruners import MedianPruner
+from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -60,8 +60,9 @@ class Place:
 
 class SeededByTrial(BaseSampler):
     """
-    A sampler that is seeded anew for each trial by the trial's number: a study that is stopped and resumed samples what
-    it would have sampled, and no two workers sample the same.
+    A sampler that is seeded anew for each trial by how many were begun before it, those not counted that were put back
+    into the queue: a study that is stopped and resumed samples what it would have sampled, and no two workers sample
+    the same.
 
     :param make: Makes the sampler from a seed.
     :param seed: Another one for another search.
@@ -74,7 +75,8 @@ class SeededByTrial(BaseSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """As BaseSampler's."""
-        self._sampler = self._make(int(np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0]))
+        begun_before = sum(origin < trial.number for origin in {_origin(other) for other in _own(study)})
+        self._sampler = self._make(int(np.random.SeedSequence([self._seed, begun_before]).generate_state(1)[0]))
         self._sampler.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -92,6 +94,22 @@ class SeededByTrial(BaseSampler):
     ) -> Any:
         """As BaseSampler's."""
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+
+class BelowMedian(BasePruner):
+    """
+    Prunes a trial whose present value is below the median of what the others had at the same step. Optuna's own takes a
+    trial's best value so far, which a learner that has unlearned keeps.
+    """
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """As BasePruner's."""
+        step = trial.last_step
+        done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        others = [other.intermediate_values[step] for other in done if step in other.intermediate_values]
+        if step is None or len(others) < TRIALS_BEFORE_PRUNING:
+            return False
+        return trial.intermediate_values[step] < float(np.median(others))
 
 
 def open_study(settings: Settings, place: Place) -> Study:
@@ -115,7 +133,7 @@ def open_study(settings: Settings, place: Place) -> Study:
             study_name=place.name,
             directions=settings.directions,
             sampler=SeededByTrial(make, place.sampler_seed),
-            pruner=MedianPruner(TRIALS_BEFORE_PRUNING, n_warmup_steps=int(settings.warm_up * settings.timesteps)),
+            pruner=BelowMedian(),
             load_if_exists=True,
         )
     ours = _described(settings, place)
@@ -157,6 +175,17 @@ def failure(trial: FrozenTrial) -> str | None:
     return str(trial.user_attrs.get("failure", "its worker died each time (killed, or out of memory)"))
 
 
+def stop_once(signum: int, frame: object) -> None:
+    """
+    A handler for SIGTERM, which may come to a group of processes twice: what is put back into the queue at the first
+    must not be interrupted by the second.
+
+    :raises KeyboardInterrupt: Always.
+    """
+    signal.signal(signum, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def work(settings: Settings, place: Place) -> None:
     """
     Run trials until all of the study's are finished, by this worker or by others.
@@ -165,7 +194,7 @@ def work(settings: Settings, place: Place) -> None:
     :param place: Where the study is.
     :raises KeyboardInterrupt: At SIGTERM; the trial in flight has then been put back into the queue.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, stop_once)
     torch.set_num_threads(1)  # workers share the machine
     study = open_study(settings, place)
     objective = Objective(settings)
@@ -192,8 +221,10 @@ def _run_one(study: Study, objective: Objective, n_trials: int) -> None:
 
     try:
         study.optimize(run, n_trials=1, catch=(Exception,))
-    except UpdateFinishedTrialError:  # this worker was held up, taken for dead, and its trial given to another one
-        return
+    except (UpdateFinishedTrialError, ValueError):  # Optuna tells a trial of its end with either
+        if any(study.trials[number].state.is_finished() for number in in_flight):
+            return  # this worker was held up, taken for dead, and its trial given to another one
+        raise
     except KeyboardInterrupt:
         for number in in_flight:
             trial = study.trials[number]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.context import SpawnProcess
 
+import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
@@ -18,12 +19,12 @@ from tqdm import tqdm
 from sb3_isr.experiments.runner import die_with_parent
 from sb3_isr.tuning import space
 from sb3_isr.tuning.confirm import confirm
-from sb3_isr.tuning.entry import read_entry
+from sb3_isr.tuning.entry import entry_file, read_entry
 from sb3_isr.tuning.findings import Found, best, found
 from sb3_isr.tuning.objective import Settings, check_settings
 from sb3_isr.tuning.report import report
-from sb3_isr.tuning.storage import repair_journal
-from sb3_isr.tuning.study import POLL, SAMPLERS, Place, failure, finished, open_study, work
+from sb3_isr.tuning.storage import SHORTEST_LEASE, repair_journal
+from sb3_isr.tuning.study import POLL, SAMPLERS, Place, failure, finished, open_study, stop_once, work
 
 #: Seconds that a worker has to put its trial back into the queue when it is told to stop.
 FAREWELL = 30
@@ -36,10 +37,15 @@ def tune(arguments: argparse.Namespace) -> int:
     :raises ValueError: If an argument is wrong, or the study has other settings.
     """
     if arguments.repair is not None:
+        if not arguments.repair.is_file():
+            raise ValueError(f"--repair must be a journal, got {arguments.repair}, which is no file.")
         print(f"{arguments.repair}: {repair_journal(arguments.repair)} torn lines taken out.")
         return 0
     settings, place = _settings(arguments), _place(arguments)
     study = open_study(settings, place)
+    known = optuna.get_all_study_names(study._storage)
+    if unknown := [name for name in arguments.beside if name not in known]:
+        raise ValueError(f"--beside must name studies of the same storage, some of {known}, got {unknown}.")
     is_done = _run_workers(study, settings, place, arguments.n_jobs)
     if any(trial.state == TrialState.COMPLETE for trial in finished(study)):
         chosen = _chosen(study, settings, arguments.trial)
@@ -67,6 +73,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     if not arguments.env_id or not arguments.algo:
         raise ValueError("ENV_ID and --algo say what to tune: sb3-isr tune CartPole-v1 --algo ppo")
     entry = read_entry(arguments.env_id, arguments.algo, arguments.config)
+    where = entry_file(arguments.env_id, arguments.algo, arguments.config)
+    print(f"What a trial changes: {where or 'the defaults of the algorithm'}")
     for part in arguments.parts:
         if part not in space.PARTS:
             raise ValueError(f"--parts must be some of {', '.join(space.PARTS)}, got {part}.")
@@ -90,9 +98,11 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _place(arguments: argparse.Namespace) -> Place:
-    for name in ("n_trials", "n_jobs", "lease"):
+    for name in ("n_trials", "n_jobs"):
         if getattr(arguments, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(arguments, name)}.")
+    if arguments.lease < SHORTEST_LEASE:
+        raise ValueError(f"--lease must be at least {SHORTEST_LEASE} seconds, got {arguments.lease}.")
     if arguments.sampler not in SAMPLERS:
         raise ValueError(f"--sampler must be one of {', '.join(SAMPLERS)}, got {arguments.sampler}.")
     return Place(
@@ -140,7 +150,7 @@ def _counts(trials: Sequence[FrozenTrial]) -> str:
 @contextmanager
 def _stopping(workers: list[SpawnProcess]) -> Iterator[None]:
     """However this process is told to stop, its workers first put their trials back into the queue."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, stop_once)
     try:
         yield
     except BaseException:

@@ -12,6 +12,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from sb3_isr.tuning.objective import Objective, Settings, check_settings, evaluate
+from sb3_isr.tuning.study import TRIALS_BEFORE_PRUNING, BelowMedian
 from tests.tuning.small import ENTRY, SETTINGS
 
 
@@ -128,6 +129,20 @@ def test_the_fewest_labels_with_enough_return() -> None:
     assert enough.values == enough.user_attrs["labels"]
     assert enough.constraints == {"return": pytest.approx(0.0)}
     assert too_few.constraints == {"return": pytest.approx(0.5)}
+
+
+def test_what_has_been_unlearned_is_pruned_however_good_it_was() -> None:
+    study = optuna.create_study(direction="maximize", pruner=BelowMedian())
+    for _ in range(TRIALS_BEFORE_PRUNING):
+        other = study.ask()
+        for step, value in ((10, 0.5), (20, 0.6)):
+            other.report(value, step)
+        study.tell(other, 0.6)
+    trial = study.ask()
+    trial.report(0.9, 10)
+    assert not trial.should_prune()
+    trial.report(0.1, 20)
+    assert trial.should_prune()
 
 
 class AlwaysPrunes(optuna.pruners.BasePruner):

@@ -135,6 +135,13 @@ def open_study_of(out: Path) -> Any:
         (["--n-trials", "0"], "--n-trials must be at least 1"),
         (["--sampler", "grid"], "--sampler must be one of tpe, random"),
         (["--fix", "departure"], "--fix takes NAME=VALUE"),
+        (["--fix", "departur=0.25"], "--fix must name parameters that are searched, some of ['ask'"),
+        (["--search", "learning_rate=0:1:log"], "with LOW below HIGH, and above 0 if log"),
+        (["--search", "learning_rat=0.1:1"], "must be arguments of the algorithm, or of ISRCallback"),
+        (["--search", "isr.gradient_step=1:9"], "must be arguments of the algorithm, or of ISRCallback"),
+        (["--lease", "1"], "--lease must be at least 6 seconds"),
+        (["--config", "nowhere.yml"], "--config must be a YAML file of entries, got nowhere.yml"),
+        (["--repair", "nowhere.log"], "--repair must be a journal, got nowhere.log"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_runs(
@@ -143,6 +150,13 @@ def test_what_is_wrong_is_said_before_anything_runs(
     assert main(command(tmp_path / "out", *wrong)) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_only_studies_that_are_there_can_be_drawn_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(tmp_path / "out", "--beside", "nobody")) == 2
+    assert "--beside must name studies of the same storage, some of ['sb3_isr/CoinGame-v0 ppo'], got ['nobody']" in (
+        capsys.readouterr().err
+    )
 
 
 def test_repairing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from sb3_isr.tuning.storage import retry
 from sb3_isr.tuning.study import finished, open_study, running
 from tests.tuning.postgres import postgres
 from tests.tuning.small import SLOW, place
@@ -75,6 +76,20 @@ def test_what_is_sampled_does_not_depend_on_who_samples(tmp_path: Path) -> None:
                 study.tell(trial, [0.0, 1.0])
         return [trial.params for trial in study.trials]
 
+    def put_back(path: Path) -> list[dict[str, object]]:
+        """The second trial is interrupted, and put back into the queue."""
+        study = open_study(SLOW, place(str(path), N_TRIALS))
+        for number in range(7):
+            trial = study.ask()
+            trial.suggest_float("x", 0, 1)
+            if number == 1:
+                study.tell(trial, state=TrialState.FAIL)
+                retry(study, study.trials[1])
+            else:
+                study.tell(trial, [0.0, 1.0])
+        return [trial.params for trial in study.trials if trial.state == TrialState.COMPLETE]
+
     once, thrice = sampled(tmp_path / "once.log", 1), sampled(tmp_path / "thrice.log", 3)
     assert once == thrice
+    assert put_back(tmp_path / "put_back.log") == once
     assert len({str(params) for params in once}) == 6
