@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,11 @@ def test_it_is_called_back_in_other_processes_too() -> None:
 
 def test_no_environment_is_asked_before_the_others() -> None:
     """Each environment has a wrapper of its own."""
-    venv = DummyVecEnv([lambda i=i: ISRRewardWrapper(Monitor(ScriptedEnv(SCRIPTS[0], number=i))) for i in range(4)])
+
+    def make(number: int) -> ISRRewardWrapper:
+        return ISRRewardWrapper(Monitor(ScriptedEnv(SCRIPTS[0], number)))
+
+    venv = DummyVecEnv([partial(make, number) for number in range(4)])
     internalizing = callback("leave_at_0.5", AskAtRandom(40))
     ppo(venv).learn(256, callback=internalizing)
     asked = np.concatenate([np.asarray(batch.observations)[:, 0] for batch in _all(internalizing.store)])

@@ -18,7 +18,7 @@ Remedy = Literal["warn", "stop", "roll_back", "lower", "ask"]
 _REMEDIES = ("warn", "stop", "roll_back", "lower", "ask")
 
 #: Of the labels' range: what separates learners that will collapse from those that will not, see docs/few_labels.md.
-MOST_DOUBT = 0.1
+MOST_DOUBT = 0.06
 MOST_RISE = 0.05
 
 

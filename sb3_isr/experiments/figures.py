@@ -38,12 +38,14 @@ class Figure:
     :param runs: All runs of one seed.
     :param seeds: How many seeds each protocol's committed results are to have; 0 if it does not have the figure.
     :param in_parts: Whether a seed is shown as soon as some of its runs are done.
+    :param chosen_on: On how many seeds, from 0 on, something was chosen; the others are the test.
     """
 
     title: str
     runs: Callable[[Protocol, int], list[Run]]
     seeds: dict[str, int]
     in_parts: bool = False
+    chosen_on: int = 0
 
 
 def autonomy_in_old_task(socialization: Socialization, condition: Condition) -> Autonomy:
@@ -267,5 +269,7 @@ FIGURES: dict[str, Figure] = {
         _fig7,
         {"fast": 5, "paper": 0},
     ),
-    "labels": Figure("Few labels: what is retained with how many", _labels, {"fast": 10, "paper": 0}, in_parts=True),
+    "labels": Figure(
+        "Few labels: what is retained with how many", _labels, {"fast": 10, "paper": 0}, in_parts=True, chosen_on=4
+    ),
 }

@@ -17,6 +17,7 @@ from sb3_isr.experiments.statistics import estimate
 from sb3_isr.experiments.values import (
     EVALUATIONS,
     Hacking,
+    Values,
     done_on_few_labels,
     done_seeds,
     evaluations,
@@ -133,6 +134,7 @@ def _section(name: str, protocol: Protocol, results: Results, out: Path) -> list
     return [
         f"### Protocol {protocol.name}, {len(seeds)} of {wanted} seeds\n",
         f"{judgement(name, values)}\n",
+        *([_of_test_seeds(name, values)] if FIGURES[name].chosen_on else []),
         f"![{heading(name)}, protocol {protocol.name}](images/{picture.name})\n",
         f"{_UNITS[name].capitalize()}:\n",
         table(name, protocol, results) + "\n",
@@ -140,22 +142,30 @@ def _section(name: str, protocol: Protocol, results: Results, out: Path) -> list
     ]
 
 
+def _of_test_seeds(name: str, values: Values) -> str:
+    chosen_on = FIGURES[name].chosen_on
+    tests = {condition: {s: v for s, v in of_seeds.items() if s >= chosen_on} for condition, of_seeds in values.items()}
+    return f"The same of the seeds from {chosen_on} on, on which nothing was chosen. {judgement(name, tests)}\n"
+
+
 def _alarms(protocol: Protocol, results: Results) -> str:
     by_method: dict[str, list[Watched]] = {}
+    chosen_on, tests = FIGURES["labels"].chosen_on, []
     for seed in done_seeds("labels", protocol, results):
         for run in done_on_few_labels(protocol, seed, results):
-            by_method.setdefault(run.method.name, []).append(
-                watched(results.read(run), results.read(run.socialization), retention(run, results))
-            )
+            seen = watched(results.read(run), results.read(run.socialization), retention(run, results))
+            by_method.setdefault(run.method.name, []).append(seen)
+            tests += [seen] if seed >= chosen_on else []
     by_method["all of them"] = [seen for of_method in by_method.values() for seen in of_method]
+    by_method[f"all, of the seeds from {chosen_on} on"] = tests
     rows = [["method", "collapsed", "announced before half was lost", "kept", "alarms all the same"]]
-    for name, seen in by_method.items():
-        collapsed, healthy = ([one for one in seen if one.collapsed is so] for so in (True, False))
+    for name, of_method in by_method.items():
+        collapsed, healthy = ([one for one in of_method if one.collapsed is so] for so in (True, False))
         in_time, false = sum(one.in_time for one in collapsed), sum(one.alarm is not None for one in healthy)
         rows.append([name, *(str(n) for n in (len(collapsed), in_time, len(healthy), false))])
     return (
         "What the watch on hacking would have said, in numbers of runs. One has collapsed if its retention fell by "
-        f"more than {COLLAPSE:g} from its best tenth:\n\n{_as_table(rows)}\n"
+        f"more than {COLLAPSE:g} from where it was highest, at departure (1) or later:\n\n{_as_table(rows)}\n"
     )
 
 

@@ -76,30 +76,33 @@ def test_retention_compares_the_same_steps(tmp_path: Path) -> None:
 
 
 def result_of(doubts: list[float]) -> dict[str, Any]:
-    """Doubts of 20 rollouts."""
-    return {"signals": {"doubt": doubts, "internal": [0.06] * 20}}
+    """Doubts of so many rollouts."""
+    return {"signals": {"doubt": doubts, "internal": [0.06] * len(doubts)}}
 
 
 SOCIALIZATION = {"curves": {"goals": [0.0, 3.0, 3.0]}}  # praised with 0.4 in 20 steps: 0.06 a step
-LOST = [1, 1, 1, 0.7, 0.4, 0, 0, 0, 0, 0]  # half of it in the fifth tenth, from rollout 8 on
-DIPPED = [1, 0.4, 1, 0.7, 0.4, 0, 0, 0, 0, 0]  # half of it also in the second, but not for good
-KEPT = [0.3, 0.6, 1, 1, 1, 1, 1, 0.8, 0.8, 0.8]
+LOST = [1, 1, 1, 0.7, 0.31, 0, 0, 0, 0, 0]  # half of it just after 0.4
+KEPT = [1, 0.8, 1, 1, 1, 1, 1, 0.8, 0.8, 0.8]
+DIPPED = [1, 0.4, 1, 0.7, 0.31, 0, 0, 0, 0, 0]  # half of it also at 0.13, but not for good
+AT_ONCE = [0.5, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4]  # half of it at 0.03
 
 
 @pytest.mark.parametrize(
     ("doubts", "retained", "collapsed", "in_time", "alarm"),
     [
         ([0.01] * 20, [1.0] * 10, False, False, None),
-        ([0.01] * 19 + [0.2], [1.0] * 10, False, False, 19),
+        ([0.01] * 19 + [0.2], [1.0] * 10, False, False, 1.0),
         ([0.01] * 20, LOST, True, False, None),
-        ([0.01] * 6 + [0.2] * 14, LOST, True, True, 6),
-        ([0.01] * 8 + [0.2] * 12, LOST, True, False, 8),
-        ([0.01] * 6 + [0.2] * 14, DIPPED, True, True, 6),
-        ([0.01] * 6 + [0.2] * 14, KEPT, False, False, 6),
+        ([0.01] * 7 + [0.2] * 13, LOST, True, True, 0.4),
+        ([0.01] * 8 + [0.2] * 12, LOST, True, False, 0.45),
+        ([0.01] * 6 + [0.2] * 14, DIPPED, True, True, 0.35),
+        ([0.01] * 6 + [0.2] * 14, KEPT, False, False, 0.35),
+        ([0.2] * 20, AT_ONCE, True, False, 0.05),
+        ([0.2] * 40, AT_ONCE, True, True, 0.025),
     ],
 )
 def test_how_an_alarm_is_judged(
-    doubts: list[float], retained: list[float], collapsed: bool, in_time: bool, alarm: int | None
+    doubts: list[float], retained: list[float], collapsed: bool, in_time: bool, alarm: float | None
 ) -> None:
     seen = watched(result_of(doubts), SOCIALIZATION, np.array(retained))
     assert (seen.collapsed, seen.in_time, seen.alarm) == (collapsed, in_time, alarm)
@@ -108,6 +111,6 @@ def test_how_an_alarm_is_judged(
 def test_who_is_paid_too_well_is_announced_too() -> None:
     result = result_of([0.0] * 20)
     result["signals"]["internal"][7:] = [0.06 + 0.051 * 0.4] * 13
-    assert watched(result, SOCIALIZATION, np.array(LOST)).alarm == 7
+    assert watched(result, SOCIALIZATION, np.array(LOST)).alarm == 0.4
     result["signals"]["internal"][7:] = [0.06 + 0.049 * 0.4] * 13
     assert watched(result, SOCIALIZATION, np.array(LOST)).alarm is None
