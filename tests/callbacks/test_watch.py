@@ -93,7 +93,7 @@ def test_only_doubt_of_what_is_paid_counts() -> None:
     isr = Planted(lambda look: SURE)
     isr.predict_members = lambda *_: np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.8]])  # type: ignore[method-assign]
     for paid, expected in (([0, 0, 1], 0.1 + 0.1), ([1, 0, 0], 0.5), ([1, 0, 1], 0.35), ([0, 0, 0], 0.0)):
-        isr.predict = lambda *_, paid=paid: np.array(paid, np.float32)  # type: ignore[method-assign,misc]
+        isr.predict = lambda *_, paid=paid: np.array(paid, np.float32)  # type: ignore[method-assign]
         assert doubt(isr, *THREE) == pytest.approx(expected)
 
 
