@@ -191,7 +191,7 @@ _FIVE = replace(CAREFUL, name="careful, five members", n_members=5, pessimism=1.
 METHODS: dict[Method, tuple[int | None, ...]] = {
     BASELINE: LABEL_COUNTS,
     CAREFUL: (25, 50, 100, 200, 500, None),
-    CALLING: (50, 100, 200, 500),
+    CALLING: (25, 50, 100, 200, 500),
     replace(CAREFUL, name="careful, no contrast", contrast=False): (100,),
     replace(CAREFUL, name="careful, no sparsity", sparsity=0.0): (100,),
     replace(CAREFUL, name="careful, no limit", limit_to_labels=False): (100,),
