@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sb3_isr.cli import main
-from sb3_isr.experiments.figures import FIGURES
+from sb3_isr.experiments.figures import FIGURES, heading
 from sb3_isr.experiments.protocols import PROTOCOLS
 from sb3_isr.experiments.reproduce import runs_of
 from sb3_isr.experiments.results import Results
@@ -32,8 +32,8 @@ def test_what_is_committed_is_reported_and_not_run_again(tmp_path: Path, capsys:
     printed = capsys.readouterr().out
     report = (tmp_path / "out" / "reproduction.md").read_text()
     for name in names:
-        assert f"Figure {name[3:]}, protocol fast" in printed
-        assert f"## Figure {name[3:]}: {FIGURES[name].title}" in report
+        assert f"{heading(name)}, protocol fast" in printed
+        assert f"## {heading(name)}: {FIGURES[name].title}" in report
         picture = tmp_path / "out" / "images" / f"reproduction_{name}_fast.png"
         assert f"images/{picture.name}" in report
         assert picture.stat().st_size > 10_000
