@@ -91,7 +91,7 @@ def test_a_study_that_is_there_goes_on_and_no_other_settings_do(
 @pytest.mark.slow
 def test_ctrl_c_puts_the_trial_in_flight_back(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    slow = command(out, "--timesteps", str(SLOW.timesteps), "--n-trials", "2", "--parts", "presence")
+    slow = command(out, "--timesteps", str(10 * SLOW.timesteps), "--n-trials", "2", "--parts", "presence")
     process = subprocess.Popen([sys.executable, "-m", "sb3_isr.cli", *slow], stderr=subprocess.PIPE, text=True)
     study = wait_for_trial(out, process)
     workers = psutil.Process(process.pid).children()
