@@ -113,7 +113,7 @@ def tiny(algorithm: type[BaseAlgorithm], env: VecEnv, **kwargs: Any) -> BaseAlgo
 def internalizing(presence: Any = "leave_at_0.5", learning_rate: float = 1e-2, **kwargs: Any) -> ISRCallback:
     """A callback whose ISR is tiny too; at a learning rate of 0 its R_i are the same from first to last."""
     if "isr" not in kwargs:
-        kwargs["isr_kwargs"] = {"net_arch": (16,), "learning_rate": learning_rate}
+        kwargs["isr_kwargs"] = {"net_arch": (16,), "learning_rate": learning_rate, "limit_to_labels": "no"}
     return ISRCallback(presence, held_out=0.0, gradient_steps=5, **kwargs)
 
 

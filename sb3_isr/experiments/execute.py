@@ -45,10 +45,13 @@ def execute(run: Run, work: Path, progress: Progress | None = None) -> Result:
     :return: Numbers that can be written as JSON.
     """
     torch.set_num_threads(1)  # networks this small only wait for a second thread
-    torch.set_flush_denormal(True)  # Adam's averages for cells that are never seen fade to denormals, which are slow
     start = time.monotonic()
     (work / run.path).mkdir(parents=True, exist_ok=True)
-    result = _execute(run, work, progress or (lambda steps: None))
+    torch.set_flush_denormal(True)  # Adam's averages for cells that are never seen fade to denormals, which are slow
+    try:
+        result = _execute(run, work, progress or (lambda steps: None))
+    finally:
+        torch.set_flush_denormal(False)
     return {**result, "wall_seconds": round(time.monotonic() - start, 1)}
 
 
