@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 #: Seconds without a sign of life after which a worker counts as dead.
 LEASE = 60
-#: The least that it can be: signs of life come once a second, and a machine may be busy.
+#: The least that it can be: six signs of life come in it, once a second at most.
 SHORTEST_LEASE = 6
 #: How often a trial whose worker died is tried again: one that takes each worker with it must end some time.
 MOST_RETRIES = 3
