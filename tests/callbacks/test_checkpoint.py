@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import PPO
+from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from sb3_isr import InternalSocialReward, ISRCallback, VecISRReward
@@ -104,6 +105,18 @@ def test_environments_that_cannot_be_pickled_start_their_episodes_anew(tmp_path:
     env.close()
     steps = np.asarray(again.store._observations)[: len(again.store), 1]
     np.testing.assert_array_equal(steps, [*range(48), *range(16)])
+
+
+def test_an_isr_with_an_optimizer_of_ones_own_is_resumed(tmp_path: Path) -> None:
+    def internalizing() -> ISRCallback:
+        kwargs = {"optimizer_class": RMSpropTFLike}  # neither torch's nor sb3-isr's
+        return ISRCallback("always", isr_kwargs=kwargs, checkpoint_dir=tmp_path, checkpoint_every=16)
+
+    env = VecISRReward(scripted_vec_env([[(0.0, 1.0)] * 5]))
+    PPO("MlpPolicy", env, n_steps=16, batch_size=16, seed=0, device="cpu").learn(64, callback=internalizing())
+    again = internalizing()
+    again.resume(PPO, env, device="cpu")
+    assert type(again.isr.optimizer) is RMSpropTFLike
 
 
 def test_labels_that_do_not_fit_are_refused(tmp_path: Path) -> None:

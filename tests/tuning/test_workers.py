@@ -1,5 +1,6 @@
 """Workers that share a study, and one that is killed. All processes are real, and so is the PostgreSQL server."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from sb3_isr.tuning.storage import retry
-from sb3_isr.tuning.study import finished, open_study, running
+from sb3_isr.tuning.study import finished, open_study, running, stop_once
 from tests.tuning.postgres import postgres
 from tests.tuning.small import SLOW, place
 
@@ -93,3 +94,13 @@ def test_what_is_sampled_does_not_depend_on_who_samples(tmp_path: Path) -> None:
     assert once == thrice
     assert put_back(tmp_path / "put_back.log") == once
     assert len({str(params) for params in once}) == 6
+
+
+def test_a_second_sigterm_does_not_interrupt_what_the_first_began() -> None:
+    before = signal.signal(signal.SIGTERM, stop_once)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # nothing happens
+    finally:
+        signal.signal(signal.SIGTERM, before)
