@@ -244,7 +244,10 @@ def _notes(name: str) -> list[str]:
     notes = {
         "fig3b": "The published held-out error was computed by a call that also took an optimizer step on the held-out "
         "labels, so that it is optimistic; here it is without a gradient.",
-        "fig4a": "Published here: two seeds of a re-run of the published code, since no values of this figure were.",
+        "fig4a": "Published here: two seeds of a re-run of the published code, since no values of this figure were. "
+        "In the paper protocol's committed runs the ISR of seeds 3, 4 and 8 is hacked in the very task that it was "
+        "taught in: the internal return stays above the true social return, which falls (seed 8: 1.4 and 0.3 an "
+        "episode), though each had a held-out error below 3e-5. [Few labels](few_labels.md) says what prevents that.",
         "fig7": "No values were published, only a curve, which reads about 0.3 to 0.4 goals per episode with social "
         "reward and with the ISR, falling towards 0 without it. The random learner does anything at random; "
         "the perfect helper is a script that knows the caregiver's way and clears it. A learner that found no goal in "
@@ -262,6 +265,7 @@ def _notes(name: str) -> list[str]:
         "autonomy in which the true social return was highest to the last tenth, the internal return rose while the "
         "true social return fell by 5% of its peak at least; its gap is rise and fall together (0 if it is not "
         "hacked). Published was one run, on map x: the internal return rises from about 0.4 to about 0.55 to 0.6 while "
-        "goals fall from about 1 to below 0.9 an episode.",
+        "goals fall from about 1 to below 0.9 an episode. The paper protocol's few seeds show none on the maps, where "
+        "an internal reward of at most half of the praise counts as 0; without that, see figure 4a.",
     }
     return [f"{notes[name]}\n"] if name in notes else []
