@@ -245,9 +245,11 @@ def _notes(name: str) -> list[str]:
         "fig3b": "The published held-out error was computed by a call that also took an optimizer step on the held-out "
         "labels, so that it is optimistic; here it is without a gradient.",
         "fig4a": "Published here: two seeds of a re-run of the published code, since no values of this figure were. "
-        "In the paper protocol's committed runs the ISR of seeds 3, 4 and 8 is hacked in the very task that it was "
-        "taught in: the internal return stays above the true social return, which falls (seed 8: 1.4 and 0.3 an "
-        "episode), though each had a held-out error below 3e-5. [Few labels](few_labels.md) says what prevents that.",
+        "In the paper protocol's committed runs the learners of seeds 3, 4 and 8 came to live in part on internal "
+        "rewards for what the caregiver would not have praised, in the very task that the ISR was taught in: the "
+        "internal return ends above the true social return, which falls (seed 8, hacked as figure 6 defines it: 1.4 "
+        "and 0.3 an episode; 3 and 4: 1.2 and 1.0), though each ISR had a held-out error below 3e-5. "
+        "[Few labels](few_labels.md) says what prevents that.",
         "fig7": "No values were published, only a curve, which reads about 0.3 to 0.4 goals per episode with social "
         "reward and with the ISR, falling towards 0 without it. The random learner does anything at random; "
         "the perfect helper is a script that knows the caregiver's way and clears it. A learner that found no goal in "
