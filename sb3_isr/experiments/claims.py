@@ -58,7 +58,7 @@ def verdict(found: list[Finding], done: str = "reproduced") -> str:
     word = f"Not {done}" if not held else done.capitalize() if not failed and not open_ else f"Partly {done}"
     parts = [f"{finding.claim} ({finding.evidence})" for finding in held]
     parts += [f"not: {finding.claim} ({finding.evidence})" for finding in failed]
-    parts += [f"not shown by so few seeds: {finding.claim} ({finding.evidence})" for finding in open_]
+    parts += [f"cannot be told yet: {finding.claim} ({finding.evidence})" for finding in open_]
     return f"**{word}**: {'; '.join(parts)}."
 
 

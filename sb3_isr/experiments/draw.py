@@ -98,13 +98,13 @@ def _fig3b(protocol: Protocol, seeds: list[int], results: Results) -> Figure:
     on_last = {condition: of_n for condition, of_n in ours.items() if condition.endswith(ON_LAST)}
     for color, label, values in (
         ("0.5", "published", published_values("fig3b")),
-        ("tab:blue", "ours, on the last tenth of these steps' labels", on_own),
-        ("tab:purple", "ours, on the last tenth of all labels", on_last),
+        ("tab:blue", "ours, on these steps' last tenth", on_own),
+        ("tab:purple", "ours, on the last tenth of all", on_last),
     ):
         n_labels = np.array([int(condition.split()[0]) for condition in values])
         _line(axes, n_labels, np.array([list(of_n.values()) for of_n in values.values()]).T, color, label, marker="o")
     axes.set(xscale="log", yscale="log", xlabel="labels trained on")
-    axes.set(ylabel="held-out mean squared error (social reward squared)")
+    axes.set(ylabel="held-out error (social reward squared)")
     _legend(figure, axes)
     return figure
 

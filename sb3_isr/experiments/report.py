@@ -239,22 +239,24 @@ def _few_labels_rows(protocol: Protocol, results: Results) -> Rows:
 
 _WHEN = ("end", "lowest", "lowest of departure")
 
+_PAID = (
+    '"Paid by the ISR" is the internal return in the last tenth of autonomy, in goals (over the praise for one, 0.4). '
+    "Where it lies above the goals reached, the learner lives in part on what the caregiver would not have praised; "
+    "[few labels](few_labels.md) says what prevents that."
+)
+
 
 def _notes(name: str) -> list[str]:
     notes = {
         "fig3b": "The published held-out error was computed by a call that also took an optimizer step on the held-out "
         "labels, so that it is optimistic; here it is without a gradient.",
         "fig4a": "Published here: two seeds of a re-run of the published code, since no values of this figure were. "
-        "In the paper protocol's committed runs the learners of seeds 3, 4 and 8 came to live in part on internal "
-        "rewards for what the caregiver would not have praised, in the very task that the ISR was taught in: the "
-        "internal return ends above the true social return, which falls (seed 8, hacked as figure 6 defines it: 1.4 "
-        "and 0.3 an episode; 3 and 4: 1.2 and 1.0), though each ISR had a held-out error below 3e-5. "
-        "[Few labels](few_labels.md) says what prevents that.",
+        + _PAID,
         "fig7": "No values were published, only a curve, which reads about 0.3 to 0.4 goals per episode with social "
         "reward and with the ISR, falling towards 0 without it. The random learner does anything at random; "
         "the perfect helper is a script that knows the caregiver's way and clears it. A learner that found no goal in "
         "socialization has nothing to keep: it is in table and picture, and left out of the claims about what is kept, "
-        "which say of how many seeds they speak.",
+        "which say of how many seeds they speak. " + _PAID,
         "fig3a": "The fast protocol's ISR is that of figure 4a.",
         "labels": "[Few labels](few_labels.md) says what the methods are, and what to switch on. Labels are random "
         "ones of the socialization; where the caregiver is called back, half of those are of praise, and "
@@ -267,7 +269,7 @@ def _notes(name: str) -> list[str]:
         "autonomy in which the true social return was highest to the last tenth, the internal return rose while the "
         "true social return fell by 5% of its peak at least; its gap is rise and fall together (0 if it is not "
         "hacked). Published was one run, on map x: the internal return rises from about 0.4 to about 0.55 to 0.6 while "
-        "goals fall from about 1 to below 0.9 an episode. The paper protocol's few seeds show none on the maps, where "
-        "an internal reward of at most half of the praise counts as 0; without that, see figure 4a.",
+        "goals fall from about 1 to below 0.9 an episode. Figures 4a and 7 have learners whose small internal rewards "
+        "count too.",
     }
     return [f"{notes[name]}\n"] if name in notes else []

@@ -200,6 +200,12 @@ def _goals(run: Run, results: Results) -> float:
     return mean_of_last_tenth(results.read(run)["curves"]["goals"])
 
 
+def _paid_in_goals(run: Autonomy, results: Results) -> float:
+    """The internal return at the end, in goals: over the praise for one."""
+    internal, _ = returns(results.read(run)["curves"])
+    return mean_of_last_tenth(internal.tolist()) / PRAISE
+
+
 def _rewards(result: dict[str, Any], task: str) -> dict[str, float]:
     return {f"{c}, {a}": result["evaluation"][c][task][a]["reward"] for c, a in EVALUATIONS}
 
@@ -215,7 +221,8 @@ def _old_task(name: str, protocol: Protocol, seed: int, results: Results) -> dic
     departure = _goals(runs["none"].socialization, results)
     goals: dict[str, float] = {condition: _goals(run, results) for condition, run in runs.items()}
     retention = {f"retention, {c}": at_end / departure for c, at_end in goals.items()} if departure else {}
-    return {"departure": departure, **goals, **retention}
+    paid = {"isr, paid by the ISR": _paid_in_goals(runs["isr"], results)} if "isr" in runs else {}
+    return {"departure": departure, **goals, **retention, **paid}
 
 
 def _fig3a(protocol: Protocol, seed: int, results: Results) -> dict[str, float]:

@@ -10,7 +10,7 @@ from sb3_isr.envs.coin_game_rules import MAPS
 from sb3_isr.experiments.claims import findings, verdict
 from sb3_isr.experiments.figures import BASELINE, CAREFUL, FIGURES
 from sb3_isr.experiments.results import Results
-from sb3_isr.experiments.runs import Run, Socialization
+from sb3_isr.experiments.runs import Run, Socialization, with_requirements
 from sb3_isr.experiments.statistics import estimate, interquartile_mean, welch
 from sb3_isr.experiments.values import Values, done_seeds, figure_values, hacking, published_values
 from tests.experiments.tiny import TINY
@@ -146,7 +146,7 @@ def test_in_figure_7_a_learner_that_was_never_socialized_has_nothing_to_keep() -
 def test_a_difference_that_chance_explains_is_no_finding() -> None:
     noisy = {"departure": seeds(3.0, 1.0, 5.0), "none": seeds(2.9, 0.9, 5.0), "oracle": seeds(3.0, 1.0, 5.0)}
     assert [finding.holds for finding in findings("fig1b", noisy)] == [None, True]
-    assert "not shown by so few seeds: without social reward" in verdict(findings("fig1b", noisy))
+    assert "cannot be told yet: without social reward" in verdict(findings("fig1b", noisy))
 
 
 @pytest.mark.parametrize(
@@ -185,3 +185,17 @@ def test_values_are_those_of_the_seeds_that_are_done_at_the_end_of_each_phase(tm
         "retention, none": {0: 0.125, 2: 0.5625},
         "retention, oracle": {0: 1.5, 2: 1.25},
     }
+
+
+def test_what_the_isr_paid_stands_beside_the_goals_reached(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    isr, none, oracle = FIGURES["fig4a"].runs(TINY, 0)
+    for run in with_requirements([none, oracle]):
+        write(results, run, 3.0)
+    end = {"goals": [0.5], "environment": [-0.2], "utility": [1.0]}  # 1.2 = three goals' praise, for half a goal
+    results.write(isr, {"curves": {name: [0.0] * 9 + value for name, value in end.items()}})
+    for run in isr.requires[1:]:
+        results.write(run, {})
+    values = figure_values("fig4a", TINY, results)
+    assert values["isr"] == {0: 0.5}
+    assert values["isr, paid by the ISR"] == {0: pytest.approx(3.0)}
