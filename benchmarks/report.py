@@ -31,7 +31,7 @@ CAUSES = {
     "reward hacking on other tasks and therefore is not the default.",
     "five members over one": "the first layer of five reads five times the weights (0.04 ms in place of 0.02 at 8 "
     "environments), and their mean and spread are two more operations, beside a call that takes 0.15 ms in all.",
-    "label store: memory over its data": "indices of the distinct pairs (12 bytes a label, here every one distinct) "
+    "label store: memory over its data": "which labels each distinct pair has (8 bytes a label, here all distinct) "
     "and a flag (1 byte) beside 336 bytes of data; the rest is what the allocator keeps of the sorting.",
 }
 START, END = "<!-- benchmarks: start -->", "<!-- benchmarks: end -->"

@@ -95,16 +95,16 @@ def at(labels: LabelBatch, index: Array) -> LabelBatch:
 
 
 class _Pairs(NamedTuple):
-    """Distinct pairs of observation and action. Pair i has the labels from ``starts[i]`` on, ``counts[i]`` of them."""
+    """Distinct pairs of observation and action. Pair i has the labels from ``bounds[i]`` up to ``bounds[i + 1]``."""
 
     labels: Array
-    starts: Array
-    counts: Array
+    bounds: Array
 
     def draw(self, pair: Array, member: Array) -> Array:
         """Turn uniform numbers from [0, 1) into labels: a pair, and one of its labels."""
-        pairs = (pair * len(self.starts)).astype(int)
-        return np.asarray(self.labels[self.starts[pairs] + (member * self.counts[pairs]).astype(int)])
+        pairs = (pair * (len(self.bounds) - 1)).astype(int)
+        starts = self.bounds[pairs]
+        return np.asarray(self.labels[starts + (member * (self.bounds[pairs + 1] - starts)).astype(int)])
 
 
 class LabelStore:
@@ -222,10 +222,14 @@ class LabelStore:
         hashes.sort()
         by_pair = trained_on[order]
         starts = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1])).astype(small)
+        del hashes, order  # before more is asked for: what lies above it in the heap would keep it from going back
         counts = np.diff(starts, append=small.type(len(by_pair)))
         is_rewarded = np.logical_or.reduceat(self._social_rewards[by_pair] != 0, starts)
-        kinds = (_Pairs(by_pair, starts[kind], counts[kind]) for kind in (is_rewarded, ~is_rewarded))
-        return [kind for kind in kinds if len(kind.starts)]
+        return [
+            _Pairs(by_pair[np.repeat(kind, counts)], np.append(small.type(0), counts[kind].cumsum(dtype=small)))
+            for kind in (is_rewarded, ~is_rewarded)
+            if kind.any()
+        ]
 
     def _hashes(self, index: Array) -> Array:
         hashes = np.empty(len(index), np.uint64)

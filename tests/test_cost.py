@@ -120,7 +120,7 @@ def test_a_label_takes_the_room_of_its_data_and_drawing_takes_no_second_copy() -
     store = LabelStore(spaces.Box(0, 255, (9, 9, 4), np.uint8), spaces.Discrete(3), capacity=100_000, seed=0)
     store.add(batch)
     assert peak_of(lambda: store.sample(256)) < 0.6 * data
-    assert tracemalloc.get_traced_memory()[0] - before < 1.05 * data
+    assert tracemalloc.get_traced_memory()[0] - before < 1.03 * data
 
 
 def test_training_takes_one_forward_pass_a_gradient_step() -> None:
