@@ -1,4 +1,4 @@
-"""6. Growth: time and memory, with labels and with environments."""
+"""6. Growth: time and memory, with labels, environments and members of an ensemble."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from benchmarks.common import Result, progress, result
 from sb3_isr import PAPER_ISR, InternalSocialReward, LabelBatch, LabelStore, VecISRReward
 from sb3_isr.envs.coin_game_rules import PRAISE
 from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
+from sb3_isr.trainer import fit
 
 N_ENVS = (1, 8, 64, 512)
+N_MEMBERS = (1, 2, 5, 10, 20)
 ROUNDS = 3
 CHUNK = 2000
 STEPS = 200
@@ -52,13 +54,15 @@ def run(most_labels: int = 10**6) -> Iterator[Result | str]:
         "Memory: resident in a process of its own, less what was resident before. The store is full of coin game "
         "labels, and was drawn from, for which the first time prepares. Its data are observations (uint8), actions "
         "(int64) and labels (float32) as they came. The wrapper is VecISRReward around CoinGameVecEnv with the "
-        f"paper's ISR, over {STEPS} steps; while the caregiver is present its labels are in it."
+        f"paper's ISR, over {STEPS} steps; while the caregiver is present its labels are in it. The ensemble has the "
+        "paper's ISR for members; its memory is that of weights, gradients and optimizer."
     )
     sizes = [10**power for power in range(4, len(str(most_labels)))]
     samples: dict[Quantity, list[float]] = defaultdict(list)
-    with progress("growth", 2 * ROUNDS) as bar:
+    cases = ((grow_store, sizes), (grow_wrapper, N_ENVS), (grow_ensemble, N_MEMBERS))
+    with progress("growth", len(cases) * ROUNDS) as bar:
         for _ in range(ROUNDS):
-            for grow, numbers in ((grow_store, sizes), (grow_wrapper, N_ENVS)):
+            for grow, numbers in cases:
                 for quantity, value in _in_a_process_of_its_own(grow, numbers).items():
                     samples[quantity].append(value)
                 bar.update()
@@ -125,6 +129,30 @@ def grow_wrapper(n_envs: Sequence[int]) -> Measured:
             grown = _resident_bytes() - before
             measured[Quantity(f"wrapper, caregiver {name}: a transition", n, "µs")] = (seconds - alone) / n * 1e6
             measured[Quantity(f"wrapper, caregiver {name}: memory", n, "MB")] = grown / 1e6
+    return measured
+
+
+def grow_ensemble(n_members: Sequence[int]) -> Measured:
+    """
+    :param n_members: Numbers of members.
+    :return: What an ISR of as many costs: a call for 8 environments, a gradient step on 256 labels, memory.
+    """
+    torch.set_num_threads(1)
+    venv = CoinGameVecEnv(8)
+    observations, actions = venv.reset(), np.arange(8) % 3
+    store = LabelStore(venv.observation_space, venv.action_space, capacity=CHUNK, seed=0)
+    store.add(_play(CoinGameVecEnv(CHUNK)))
+    measured: Measured = {}
+    for n in n_members:
+        isr = InternalSocialReward(venv.observation_space, venv.action_space, device="cpu", n_members=n, **PAPER_ISR)
+        fit(isr, store, gradient_steps=1)
+        training = _seconds(partial(fit, isr, store, gradient_steps=50), 1) / 50
+        predicting = _seconds(partial(isr.predict, observations, actions), 1000)
+        weights = [*isr.parameters(), *(weight.grad for weight in isr.parameters() if weight.grad is not None)]
+        moments = [part for state in isr.optimizer.state.values() for part in state.values()]
+        measured[Quantity("ensemble: a call for 8 environments", n, "µs")] = predicting * 1e6
+        measured[Quantity("ensemble: a gradient step on 256 labels", n, "ms")] = training * 1e3
+        measured[Quantity("ensemble: memory", n, "MB")] = sum(part.nbytes for part in [*weights, *moments]) / 1e6
     return measured
 
 

@@ -26,7 +26,7 @@ from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
 from sb3_isr.experiments.protocols import ONE_HOT
 
 N_ENVS = (1, 8, 32)
-ROUNDS = 5
+ROUNDS = 7
 GOAL_ALWAYS = 0.99
 
 
@@ -117,7 +117,7 @@ def run() -> Iterator[Result | str]:
         "Steps a second of the whole of model.learn, construction excluded, over those of plain Stable-Baselines3. "
         f"SB3's defaults, but that a rollout has {_ROLLOUT} transitions. Coin game: the paper's ISR; "
         "where it is not the paper's, the policy is a small MLP on one-hot cells. Pendulum: the default ISR, and "
-        "SocialRewardWrapper(TaskRewardCaregiver) inside."
+        "SocialRewardWrapper(TaskRewardCaregiver) inside. Five members: an ensemble with pessimism."
     )
     for name, task in TASKS.items():
         for n_envs in N_ENVS:
@@ -125,21 +125,24 @@ def run() -> Iterator[Result | str]:
 
 
 def _compare(name: str, task: Task, n_envs: int) -> Iterator[Result]:
-    def absent() -> ISRCallback:
-        venv = task.social_venv(n_envs)
-        isr = InternalSocialReward(venv.observation_space, venv.action_space, device="cpu", **task.isr_kwargs)
-        return ISRCallback("never", isr=isr)
-
     steps = task.steps(n_envs) * n_envs
-    plugged = VecISRReward(task.social_venv(n_envs)), VecISRReward(task.social_venv(n_envs))
+
+    def absent(**isr_kwargs: Any) -> Callable[[], float]:
+        venv = VecISRReward(task.social_venv(n_envs))
+        own_spaces = venv.isr_spaces()
+        isr = InternalSocialReward(*own_spaces, device="cpu", **{**task.isr_kwargs, **isr_kwargs})
+        return _learning(task.learner(venv), ISRCallback("never", isr=isr), steps)
+
+    always = task.learner(VecISRReward(task.social_venv(n_envs))), ISRCallback("always", isr_kwargs=task.isr_kwargs)
     variants = {
         "plain": _learning(task.learner(task.venv(n_envs)), None, steps),
-        "absent": _learning(task.learner(plugged[0]), absent(), steps),
-        "always": _learning(task.learner(plugged[1]), ISRCallback("always", isr_kwargs=task.isr_kwargs), steps),
+        "absent": absent(),
+        "absent, five members": absent(n_members=5, pessimism=1.0),
+        "always": _learning(*always, steps),
     }
     speeds = in_turn(f"overhead: {name}, {n_envs}", variants, ROUNDS)
     yield result(f"{name}: plain SB3", speeds["plain"], "steps/s", n=n_envs)
-    goals = {"absent": task.goal if n_envs >= 8 else None, "always": GOAL_ALWAYS}
+    goals = {"absent": task.goal if n_envs >= 8 else None, "absent, five members": None, "always": GOAL_ALWAYS}
     for variant, goal in goals.items():
         ratios = speeds[variant] / speeds["plain"]
         yield result(f"{name}: caregiver {variant}", ratios, "x plain", n=n_envs, goal=goal)

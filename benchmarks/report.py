@@ -16,7 +16,8 @@ CURVES = (
 )
 MARKS = {True: " ✓", False: " ✗", None: ""}
 Row = dict[str, Any]
-
+#: The ways of figure 4a, and what their files call the goals reached at the end of each phase.
+WAYS, GOALS = ("ours", "published"), "goals_per_episode"
 
 #: Why a goal was missed, by the beginning of the target's name; said where it was.
 CAUSES = {
@@ -56,18 +57,26 @@ def page(cases: Sequence[Case]) -> str:
         "No machine with a GPU was at hand.",
         "![Speeds, times and memory](images/benchmarks.png)",
         "## The whole of figure 4a, one seed",
-        "`python -m benchmarks.figure4a ours|published --out FILE`, one after the other, on a busy machine:",
-        *(_figure4a(json.loads(path.read_text())) for path in sorted(Path(__file__).parent.glob("figure4a_*.json"))),
+        _figure4a([json.loads((Path(__file__).parent / f"figure4a_{way}.json").read_text()) for way in WAYS]),
         "## All that was measured",
         table(cases),
     ]
     return "\n\n".join(blocks) + "\n"
 
 
-def _figure4a(run: Row) -> str:
+def _figure4a(runs: Sequence[Row]) -> str:
+    steps = {run["steps_of_each_phase"] for run in runs}
+    header = ["", "wall time (s)", "peak memory (MB)", *(f"goals an episode: {end}" for end in runs[0][GOALS])]
+    rows = [
+        [run["way"], number(run["wall_seconds"]), number(run["peak_megabytes"]), *map(number, run[GOALS].values())]
+        for run in runs
+    ]
     return (
-        f"- {run['way']}: {run['wall_seconds']:.0f} s of wall time and {run['peak_megabytes']} MB at the peak for "
-        f"{run['steps_of_each_phase']:,} steps of each of the four phases (the paper's are 120,000)"
+        f"{' and '.join(f'{n:,}' for n in sorted(steps))} steps of each of the four phases, as in the paper: "
+        "socialization, and from there on with the ISR, with nothing in the caregiver's place, and with a caregiver "
+        "who stays. Ours: 32 environments, internal rewards and labels in batches; published: one environment, both "
+        "one at a time. `python -m benchmarks.figure4a ours --out benchmarks/figure4a_ours.json`, and the same with "
+        f"`published`, one after the other.\n\n{_markdown([header, *rows])}"
     )
 
 
