@@ -27,6 +27,8 @@ class EnsembleMLP(nn.Module):
         shapes = list(pairwise(widths))
         self.weights = nn.ParameterList([_uniform((n_members, n, m), n) for n, m in shapes])
         self.biases = nn.ParameterList([_uniform((n_members, 1, m), n) for n, m in shapes])
+        # The same parameters once more, in pairs: to go through the lists would cost as much as a layer.
+        self._layers = list(zip(self.weights, self.biases, strict=True))
         self.activation = activation_fn()
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -34,11 +36,10 @@ class EnsembleMLP(nn.Module):
         :param features: float ``[n, in_features]``, the same for all members.
         :return: float ``[n_members, n]``
         """
-        *hidden, last = zip(self.weights, self.biases, strict=True)
-        activations = features.expand(len(self.weights[0]), *features.shape)
-        for weight, bias in hidden:
-            activations = self.activation(torch.baddbmm(bias, activations, weight))
-        weight, bias = last
+        *hidden, (weight, bias) = self._layers
+        activations = features.expand(len(weight), *features.shape)
+        for hidden_weight, hidden_bias in hidden:
+            activations = self.activation(torch.baddbmm(hidden_bias, activations, hidden_weight))
         return torch.baddbmm(bias, activations, weight).squeeze(2)
 
 

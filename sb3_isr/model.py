@@ -230,7 +230,7 @@ class InternalSocialReward(nn.Module):
         if not self.pessimism:
             return said.mean(dim=0)
         std, mean = torch.std_mean(said, dim=0, correction=0)
-        return mean - self.pessimism * std
+        return torch.sub(mean, std, alpha=self.pessimism)
 
     def penalty(self) -> torch.Tensor:
         """

@@ -1,5 +1,8 @@
 """An ISR of several members: that it knows what it does not know."""
 
+import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,15 @@ def test_the_members_mean_less_their_spread() -> None:
     isr = ensemble(n_members=4)
     give(isr, 0.0, 0.0, 1.0, 1.0)
     assert reward(isr) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda isr: pickle.loads(pickle.dumps(isr))])
+def test_a_copy_has_weights_of_its_own(copied: Callable[[InternalSocialReward], InternalSocialReward]) -> None:
+    isr = ensemble()
+    give(isr, 1.0, 1.0, 1.0, 1.0, 1.0)
+    other = copied(isr)
+    give(other, 2.0, 2.0, 2.0, 2.0, 2.0)
+    assert (reward(isr), reward(other)) == (1.0, 2.0)
 
 
 def test_members_are_what_single_networks_with_their_weights_would_be() -> None:
