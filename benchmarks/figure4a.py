@@ -3,7 +3,8 @@
 
 ``python -m benchmarks.figure4a ours|published --out FILE``: 120k steps of socialization, then 120k each of autonomy
 with the ISR, with nothing in the caregiver's place, and with a caregiver who stays. Both ways train the paper's policy
-with the paper's PPO and fit the paper's ISR; they differ in how environments, rewards and labels are handled.
+with the paper's PPO; they differ in how environments, rewards and labels are handled, and in the ISR: the published way
+fits the paper's network, ours what the guide recommends for grids, an MLP on one-hot cells.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ from torch import nn
 
 from benchmarks import published
 from benchmarks.common import facts, write_text
-from sb3_isr import PAPER_ISR, ISRCallback, VecISRReward
+from sb3_isr import ISRCallback, VecISRReward
 from sb3_isr.envs.coin_game import CoinGameEnv
 from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
+from sb3_isr.experiments.protocols import ONE_HOT
 
 STEPS = 120_000
 ROLLOUT = 2048
@@ -90,15 +92,15 @@ def ours(steps: int, seed: int, folder: Path) -> dict[str, float]:
     :return: Goals per episode at the end of each phase.
     """
     learner = paper_ppo(VecISRReward(CoinGameVecEnv(32)), seed)
-    caregiver = ISRCallback("always", isr_kwargs=PAPER_ISR)
+    caregiver = ISRCallback("always", isr_kwargs=ONE_HOT)
     goals = {"socialization": learn(learner, steps, "socialization", caregiver)}
     caregiver.train()
     learner.save(folder / "learner.zip")
     caregiver.isr.save(folder / "isr.safetensors")
     callbacks = {
         "isr": ISRCallback("never", isr=folder / "isr.safetensors"),
-        "none": ISRCallback("never", isr_kwargs=PAPER_ISR, coefficient=0.0),
-        "oracle": ISRCallback("always", isr_kwargs=PAPER_ISR),
+        "none": ISRCallback("never", isr_kwargs=ONE_HOT, coefficient=0.0),
+        "oracle": ISRCallback("always", isr_kwargs=ONE_HOT),
     }
     for condition in CONDITIONS:
         learner = PPO.load(folder / "learner.zip", env=VecISRReward(CoinGameVecEnv(32)), device="cpu")

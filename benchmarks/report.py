@@ -74,9 +74,11 @@ def _figure4a(runs: Sequence[Row]) -> str:
     return (
         f"{' and '.join(f'{n:,}' for n in sorted(steps))} steps of each of the four phases, as in the paper: "
         "socialization, and from there on with the ISR, with nothing in the caregiver's place, and with a caregiver "
-        "who stays. Ours: 32 environments, internal rewards and labels in batches; published: one environment, both "
-        "one at a time. `python -m benchmarks.figure4a ours --out benchmarks/figure4a_ours.json`, and the same with "
-        f"`published`, one after the other.\n\n{_markdown([header, *rows])}"
+        "who stays. Both train the paper's policy with the paper's PPO. Ours: 32 environments, internal rewards and "
+        "labels in batches, an ISR on one-hot cells; published: one environment, both one at a time, the paper's ISR. "
+        "One seed tells how long it takes, not how well it ends: [the reproduction](reproduction.md) has ten. "
+        "`python -m benchmarks.figure4a ours --out benchmarks/figure4a_ours.json`, and the same with `published`, one "
+        f"after the other.\n\n{_markdown([header, *rows])}"
     )
 
 
