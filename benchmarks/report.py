@@ -21,9 +21,9 @@ WAYS, GOALS = ("ours", "published"), "goals_per_episode"
 
 #: Why a goal was missed, by the beginning of the target's name; said where it was.
 CAUSES = {
-    "PPO, caregiver always": "some twenty calls of NumPy for a call of `step` (labels kept, sums for the log): 11 µs by "
-    "themselves at 8 environments, 40 to 60 amid a learner's own work, which is 1 to 3% of the quickest learners' time; "
-    "on Pendulum also SocialRewardWrapper in each environment. These cores scatter by more than that, see the quartiles.",
+    "PPO, caregiver always": "some twenty calls of NumPy for a call of `step` (labels kept, sums for the log): 11 µs "
+    "by themselves at 8 environments, 40 to 60 amid a learner's own work, 1 to 3% of the quickest learners' time; on "
+    "Pendulum also SocialRewardWrapper in each environment. These cores scatter by more than that, see the quartiles.",
     "PPO, caregiver absent": "one forward pass of the ISR for a call of `step`, 0.15 to 0.4 ms at 8 environments. It "
     "grows slowly with them, so that what it costs a transition falls: most at 1, least at 32.",
     "DQN, caregiver always": "as with PPO, beside a learner that fits one minibatch of 32 in four calls of `step` and "
