@@ -108,6 +108,9 @@ class InternalSocialReward(nn.Module):
     label_range: tuple[float, float] | None = None
     #: The different labels that it was trained on, ascending; None if they were many, or that is not known.
     label_values: tuple[float, ...] | None = None
+    #: The least action, and how far it is to the greatest, float ``[n]``; None if actions are no bounded Box.
+    action_low: torch.Tensor | None
+    action_span: torch.Tensor | None
 
     def __init__(
         self,
@@ -186,6 +189,9 @@ class InternalSocialReward(nn.Module):
                 self.net = EnsembleMLP(n_members, n_features, list(net_arch), activation_fn)
             if ortho_init:
                 self.apply(_orthogonal_init)
+        low, span = _low_and_span(action_space)
+        self.register_buffer("action_low", low, persistent=False)
+        self.register_buffer("action_span", span, persistent=False)
         self.to(device)
         self.optimizer = optimizer_class(
             self.parameters(),
@@ -197,7 +203,8 @@ class InternalSocialReward(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.net.parameters()).device
+        # Not next(self.parameters()).device, which takes 4 µs, several times a call.
+        return self.optimizer.param_groups[0]["params"][0].device  # type: ignore[no-any-return]
 
     def members(self, observations: Any, actions: torch.Tensor) -> torch.Tensor:
         """
@@ -430,11 +437,9 @@ class InternalSocialReward(nn.Module):
         space = self.action_space
         if isinstance(space, spaces.Box):
             flat = actions.float().flatten(1)
-            if not space.is_bounded():
+            if self.action_low is None or self.action_span is None:
                 return flat
-            low, high = (self.tensor(bound).float().flatten() for bound in (space.low, space.high))
-            # A component that cannot change is -1, not 0 / 0.
-            return 2 * (flat - low) / (high - low).clamp(min=torch.finfo(torch.float32).tiny) - 1
+            return 2 * (flat - self.action_low) / self.action_span - 1
         if isinstance(space, spaces.Discrete):
             # As torch's one_hot, which first looks for the least and the greatest number.
             index = (actions.long() - int(space.start)).view(-1, 1)
@@ -443,6 +448,14 @@ class InternalSocialReward(nn.Module):
         encoded = preprocess_obs(actions.long() - self.tensor(getattr(space, "start", 0)), space)
         assert isinstance(encoded, torch.Tensor)
         return encoded.flatten(1)
+
+
+def _low_and_span(space: gym.Space[Any]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    if not isinstance(space, spaces.Box) or not space.is_bounded():
+        return None, None
+    low, high = (torch.as_tensor(bound).float().flatten() for bound in (space.low, space.high))
+    # A component that cannot change is -1, not 0 / 0.
+    return low, (high - low).clamp(min=torch.finfo(torch.float32).tiny)
 
 
 def _orthogonal_init(module: nn.Module) -> None:
