@@ -19,7 +19,7 @@ from sb3_isr.envs.coin_game import CoinGameEnv
 from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
 
 N_ENVS = (1, 8, 64, 256)
-ROUNDS = 7
+ROUNDS = 15
 
 
 class StillGame(CoinGameEnv):

@@ -196,7 +196,7 @@ def draw(cases: Sequence[Case], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 10), layout="constrained")
+    figure = Figure(figsize=(12, 12), layout="constrained")
     axes = figure.subplot_mosaic("oi;oc;ot;og")
     results = {case["case"]: case["results"] for case in cases}
     _draw_overhead(axes["o"], results.get("overhead", []))
@@ -213,11 +213,11 @@ def draw(cases: Sequence[Case], path: Path) -> None:
 def _draw_overhead(axes: Any, results: Sequence[Row]) -> None:
     tasks, labels = set(), list[str]()
     for result in [result for result in results if result["unit"] == "x plain"]:
-        task, _, variant = result["name"].rpartition(": caregiver ")
+        task, _, variant = result["name"].rpartition(": ")
         if task not in tasks:
             tasks.add(task)
             labels.append(task)
-        labels.append(f"{variant}, {result['n']}")
+        labels.append(f"{variant.removeprefix('caregiver ')}, {result['n']}")
         y, color = len(labels) - 1, {True: "tab:green", False: "tab:red", None: "0.5"}[result["met"]]
         axes.plot(result["quartiles"], [y, y], color=color, linewidth=2)
         axes.plot(result["value"], y, "o", color=color)

@@ -20,7 +20,7 @@ from sb3_isr.experiments.protocols import ONE_HOT
 from sb3_isr.trainer import fit
 
 N_LABELS = 20_480
-ROUNDS = 3
+ROUNDS = 5
 BATCH_SIZE = 256
 #: Budgets of gradient steps that are tried one after the other.
 BUDGETS = (100, 150, 225, 340, 500, 750, 1100, 1700, 2500, 3800, 5700)
