@@ -22,8 +22,8 @@ WAYS, GOALS = ("ours", "published"), "goals_per_episode"
 #: Why a goal was missed, by the beginning of the target's name; said where it was.
 CAUSES = {
     "PPO, caregiver always": "some twenty calls of NumPy for a call of `step` (labels kept, sums for the log), 30 µs "
-    "at 8 environments: see the time in the plugin, which is more than 1% only with 1 environment and with the quickest "
-    "learners. The rest is scatter, of which plain SB3 again has as much, and what the learner finds out of its caches.",
+    "at 8 environments: see the time in the plugin, which is above 1% only with 1 environment and with the quickest "
+    "learners. The rest is scatter, as plain SB3 again has it, and what the learner finds gone from its caches.",
     "PPO, caregiver absent": "one forward pass of the ISR for a call of `step`, 0.1 to 0.4 ms at 8 environments. It "
     "grows slowly with them, so that what it costs a transition falls: most at 1, least at 32.",
     "DQN, caregiver always": "as with PPO, and labels are put into the store at each episode's end; beside a learner "
