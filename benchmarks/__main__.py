@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -70,7 +71,9 @@ def measure(name: str, run: Callable[[], Iterator[Result | str]]) -> Iterator[di
     :return: What ``results.json`` holds of it, after each result: who stops it keeps what was measured.
     """
     print(f"\n{name}", flush=True)
-    case: dict[str, Any] = {"case": name, **facts(), "seconds": 0.0, "failed": None, "notes": [], "results": []}
+    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
+    case: dict[str, Any] = {"case": name, "command": command, **facts(), "seconds": 0.0, "failed": None}
+    case.update(notes=[], results=[])
     start = time.perf_counter()
     try:
         for said in run():

@@ -52,7 +52,7 @@ def page(cases: Sequence[Case]) -> str:
     facts = ", ".join(f"{package} {number}" for package, number in versions.items())
     blocks = [
         "# Benchmarks",
-        "Made by `make benchmark`; do not edit. Each ratio is between variants measured in turn in one run. On "
+        f"Made by `{cases[0]['command']}`; do not edit. Each ratio is between variants measured in turn in one run. On "
         f"{machine['cpus']} cores ({machine['system']}, {machine['torch_threads']} torch thread), {facts}.",
         "## Targets",
         targets(cases),
@@ -68,20 +68,18 @@ def page(cases: Sequence[Case]) -> str:
 
 
 def _figure4a(runs: Sequence[Row]) -> str:
-    steps = {run["steps_of_each_phase"] for run in runs}
-    header = ["", "wall time (s)", "peak memory (MB)", *(f"goals an episode: {end}" for end in runs[0][GOALS])]
-    rows = [
-        [run["way"], number(run["wall_seconds"]), number(run["peak_megabytes"]), *map(number, run[GOALS].values())]
-        for run in runs
-    ]
+    ends = [f"goals an episode: {end}" for end in runs[0][GOALS]]
+    measured = ("steps_of_each_phase", "wall_seconds", "peak_megabytes")
+    rows = [["", "steps of each phase", "wall time (s)", "peak memory (MB)", *ends]]
+    rows += [[run["way"], *(number(run[key]) for key in measured), *map(number, run[GOALS].values())] for run in runs]
     return (
-        f"{' and '.join(f'{n:,}' for n in sorted(steps))} steps of each of the four phases, as in the paper: "
-        "socialization, and from there on with the ISR, with nothing in the caregiver's place, and with a caregiver "
-        "who stays. Both train the paper's policy with the paper's PPO. Ours: 32 environments, internal rewards and "
-        "labels in batches, an ISR on one-hot cells; published: one environment, both one at a time, the paper's ISR. "
-        "One seed tells how long it takes, not how well it ends: [the reproduction](reproduction.md) has ten. "
-        "`python -m benchmarks.figure4a ours --out benchmarks/figure4a_ours.json`, and the same with `published`, one "
-        f"after the other.\n\n{_markdown([header, *rows])}"
+        "Four phases: socialization, and from there on autonomy with the ISR, with nothing in the caregiver's place, "
+        "and with a caregiver who stays. Both train the paper's policy with the paper's PPO. Ours: 32 environments, "
+        "internal rewards and labels in batches, an ISR on one-hot cells; published: one environment, both one at a "
+        "time, the paper's ISR. One seed tells how long it takes, not how well it ends: "
+        "[the reproduction](reproduction.md) has ten. `python -m benchmarks.figure4a ours --out "
+        "benchmarks/figure4a_ours.json`, and the same with `published`, "
+        f"one after the other.\n\n{_markdown(rows)}"
     )
 
 

@@ -453,7 +453,7 @@ class InternalSocialReward(nn.Module):
 def _low_and_span(space: gym.Space[Any]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
     if not isinstance(space, spaces.Box) or not space.is_bounded():
         return None, None
-    low, high = (torch.as_tensor(bound).float().flatten() for bound in (space.low, space.high))
+    low, high = (torch.tensor(bound, dtype=torch.float32).flatten() for bound in (space.low, space.high))
     # A component that cannot change is -1, not 0 / 0.
     return low, (high - low).clamp(min=torch.finfo(torch.float32).tiny)
 
