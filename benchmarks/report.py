@@ -49,10 +49,11 @@ def page(cases: Sequence[Case]) -> str:
     missed = {_target(result) for case in cases for result in case["results"] if result["met"] is False}
     causes = [f"- {name}: {cause}" for name, cause in CAUSES.items() if any(m.startswith(name) for m in missed)]
     machine, versions = cases[0]["machine"], cases[0]["versions"]
+    commands = " and ".join(f"`{command}`" for command in dict.fromkeys(case["command"] for case in cases))
     facts = ", ".join(f"{package} {number}" for package, number in versions.items())
     blocks = [
         "# Benchmarks",
-        f"Made by `{cases[0]['command']}`; do not edit. Each ratio is between variants measured in turn in one run. On "
+        f"Made by {commands}; do not edit. Each ratio is between variants measured in turn in one run. On "
         f"{machine['cpus']} cores ({machine['system']}, {machine['torch_threads']} torch thread), {facts}.",
         "## Targets",
         targets(cases),
