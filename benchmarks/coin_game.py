@@ -14,7 +14,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
 from benchmarks.common import Result, in_turn, rate, result
-from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
+from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
 
 N_ENVS = (1, 8, 64, 256)
 ROUNDS = 7

@@ -30,10 +30,10 @@ from torch import nn
 
 from benchmarks import published
 from benchmarks.common import facts, write_text
+from reproduction.protocols import ONE_HOT
 from sb3_isr import ISRCallback, VecISRReward
-from sb3_isr.envs.coin_game import CoinGameEnv
-from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
-from sb3_isr.experiments.protocols import ONE_HOT
+from sb3_isr.envs.coin_game.env import CoinGameEnv
+from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
 
 STEPS = 120_000
 ROLLOUT = 2048

@@ -17,9 +17,9 @@ import torch
 
 from benchmarks.common import Result, progress, result
 from sb3_isr import PAPER_ISR, InternalSocialReward, LabelBatch, LabelStore, VecISRReward
-from sb3_isr.envs.coin_game_rules import PRAISE
-from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
-from sb3_isr.trainer import fit
+from sb3_isr.envs.coin_game.rules import PRAISE
+from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
+from sb3_isr.isr.training import fit
 
 N_ENVS = (1, 8, 64, 512)
 N_MEMBERS = (1, 2, 5, 10, 20)

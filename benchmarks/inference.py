@@ -15,8 +15,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from benchmarks.common import Result, in_turn, rate, result
 from benchmarks.published import network, with_action_plane
 from sb3_isr import PAPER_ISR, InternalSocialReward, ISRRewardWrapper, VecISRReward
-from sb3_isr.envs.coin_game import CoinGameEnv
-from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
+from sb3_isr.envs.coin_game.env import CoinGameEnv
+from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
 
 N_ENVS = (1, 8, 64, 256)
 ROUNDS = 15

@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from benchmarks import published
 from benchmarks.common import Result, in_turn, now, result
+from reproduction.protocols import ONE_HOT
 from sb3_isr import (
     PAPER_ISR,
     InternalSocialReward,
@@ -23,8 +24,7 @@ from sb3_isr import (
     TaskRewardCaregiver,
     VecISRReward,
 )
-from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
-from sb3_isr.experiments.protocols import ONE_HOT
+from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
 
 N_ENVS = (1, 8, 32)
 ROUNDS = 7

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
-from sb3_isr.experiments.protocols import PaperFeatures
-from sb3_isr.model import AGENT
-from sb3_isr.spaces import Array, Observations
+from reproduction.protocols import PaperFeatures
+from sb3_isr.common.spaces import Array, Observations
+from sb3_isr.isr.model import AGENT
 
 #: The paper's policy, for PPO's "CnnPolicy".
 POLICY: dict[str, Any] = {"features_extractor_class": PaperFeatures}

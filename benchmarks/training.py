@@ -14,10 +14,10 @@ from stable_baselines3 import PPO
 
 from benchmarks import published
 from benchmarks.common import Result, now, progress, result
+from reproduction.protocols import ONE_HOT
 from sb3_isr import InternalSocialReward, ISRCallback, LabelBatch, LabelStore, VecISRReward
-from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
-from sb3_isr.experiments.protocols import ONE_HOT
-from sb3_isr.trainer import fit
+from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
+from sb3_isr.isr.training import fit
 
 N_LABELS = 20_480
 ROUNDS = 5

@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from sb3_isr import GridOneHot, ISRCallback, VecISRReward
-from sb3_isr.envs import prosocial_v0
+from sb3_isr.envs.prosocial import prosocial_v0
 
 Space = gym.Space[Any]
 Policy = Callable[[np.ndarray], np.ndarray]

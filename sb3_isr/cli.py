@@ -138,7 +138,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
     if arguments.scheduler and find_spec("distributed") is None:
         print("--scheduler needs distributed: pip install 'sb3-isr[distributed]'", file=sys.stderr)
         return 1
-    from sb3_isr.experiments.reproduce import reproduce
+    from reproduction.__main__ import reproduce
 
     return reproduce(arguments)
 
@@ -146,7 +146,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     import torch
 
-    from sb3_isr.experiments.demo import DemoConfig, draw, run_demo, table
+    from sb3_isr.demo import DemoConfig, draw, run_demo, table
 
     torch.set_num_threads(1)  # networks this small only wait for a second thread
     out = arguments.out
@@ -158,7 +158,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _animate(arguments: argparse.Namespace) -> int:
-    from sb3_isr.experiments.animation import animate
+    from sb3_isr.envs.prosocial.animation import animate
 
     animate(arguments.learners, arguments.out, arguments.seed)
     print(f"Animation: {arguments.out}")

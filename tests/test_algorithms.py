@@ -19,7 +19,7 @@ from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_isr import ISRCallback, VecISRReward
-from sb3_isr.spaces import Array
+from sb3_isr.common.spaces import Array
 from tests.scripted_env import (
     Script,
     ScriptedEnv,

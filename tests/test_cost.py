@@ -16,9 +16,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_isr import InternalSocialReward, ISRCallback, LabelBatch, LabelStore, VecISRReward
-from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
+from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
 from sb3_isr.wrappers.composer import RewardComposer
-from sb3_isr.wrappers.hearing import Hearing
+from sb3_isr.wrappers.isr_actions import Hearing
 
 SMALL: dict[str, Any] = {"net_arch": (4,)}
 #: Bytes by which memory may differ between one step and another: less than 3 for each transition between them.

@@ -1,7 +1,7 @@
 """Callbacks for Stable-Baselines3."""
 
-from sb3_isr.callbacks.internalize import ISRCallback
-from sb3_isr.callbacks.watch import HackingWatch
-from sb3_isr.callbacks.zoo import ZooISRCallback
+from sb3_isr.callbacks.hacking_watch import HackingWatch
+from sb3_isr.callbacks.isr_callback import ISRCallback
+from sb3_isr.zoo.callback import ZooISRCallback
 
 __all__ = ["HackingWatch", "ISRCallback", "ZooISRCallback"]

@@ -11,8 +11,8 @@ import numpy as np
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 
-from sb3_isr.labels import LabelBatch, Unlabelled
-from sb3_isr.spaces import Array
+from sb3_isr.common.spaces import Array
+from sb3_isr.labels.store import LabelBatch, Unlabelled
 from sb3_isr.wrappers import ISRRewardWrapper, VecISRReward
 from sb3_isr.wrappers.composer import InternalReward, Sums
 

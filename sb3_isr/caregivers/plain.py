@@ -7,7 +7,7 @@ from inspect import isclass
 from typing import Any, cast
 
 from sb3_isr.caregivers.base import Caregiver, FunctionCaregiver
-from sb3_isr.dotted import named
+from sb3_isr.common.dotted_names import named
 
 #: ``package.Class``, or ``{package.Class: {argument: value}}`` as RL Zoo writes wrappers.
 PlainCaregiver = str | Mapping[str, Mapping[str, Any]]

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from sb3_isr.experiments.results import write_text
-from sb3_isr.experiments.runner import local_processes
-from sb3_isr.experiments.statistics import estimate, welch
+from reproduction.results import write_text
+from reproduction.runner import local_processes
+from reproduction.statistics import estimate, welch
 from sb3_isr.tuning.entry import Entry, changed
 from sb3_isr.tuning.findings import Found
 from sb3_isr.tuning.objective import Settings, evaluate

@@ -13,7 +13,7 @@ import yaml
 from matplotlib.figure import Figure
 from optuna.study import Study
 
-from sb3_isr.experiments.results import versions, write_text
+from reproduction.results import versions, write_text
 from sb3_isr.tuning.draw import draw_front, draw_importances, draw_slices
 from sb3_isr.tuning.entry import Entry, callback_kwargs
 from sb3_isr.tuning.findings import KEPT, Found, dominated, found, front, importances

@@ -16,7 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
-from sb3_isr.experiments.runner import die_with_parent
+from reproduction.runner import die_with_parent
 from sb3_isr.tuning import space
 from sb3_isr.tuning.confirm import confirm
 from sb3_isr.tuning.entry import entry_file, read_entry

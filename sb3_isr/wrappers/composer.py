@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sb3_isr.labels import LabelBatch, Unlabelled, joined
-from sb3_isr.spaces import Array, Observations, copy, take
-from sb3_isr.utility import utility
-from sb3_isr.wrappers.hearing import Hearing
+from sb3_isr.common.spaces import Array, Observations, copy, take
+from sb3_isr.labels.store import LabelBatch, Unlabelled, joined
+from sb3_isr.wrappers.isr_actions import Hearing
+from sb3_isr.wrappers.utility import utility
 
 #: ``R_i`` of a batch: ``InternalSocialReward.predict``, or any function of observations and actions like it.
 InternalReward = Callable[[Observations, Array], Array]

@@ -9,9 +9,9 @@ import numpy as np
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 
-from sb3_isr.model import InternalSocialReward
+from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.wrappers.composer import RewardComposer
-from sb3_isr.wrappers.hearing import Hearing
+from sb3_isr.wrappers.isr_actions import Hearing
 
 
 class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):

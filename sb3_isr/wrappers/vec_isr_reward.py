@@ -9,9 +9,9 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_normalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from sb3_isr.model import InternalSocialReward
+from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.wrappers.composer import RewardComposer
-from sb3_isr.wrappers.hearing import Hearing, declared_by
+from sb3_isr.wrappers.isr_actions import Hearing, declared_by
 
 
 class VecISRReward(VecEnvWrapper):

@@ -10,8 +10,8 @@ from gymnasium.utils.env_checker import check_env as check_gymnasium_env
 from minigrid.core.world_object import Goal, Wall, WorldObj
 from stable_baselines3.common.env_checker import check_env as check_sb3_env
 
-from sb3_isr.envs.coin_game import CoinGameEnv
-from sb3_isr.envs.coin_game_rules import MAPS, CoinGameRules, Placement
+from sb3_isr.envs.coin_game.env import CoinGameEnv
+from sb3_isr.envs.coin_game.rules import MAPS, CoinGameRules, Placement
 
 LEFT, RIGHT, FORWARD = 0, 1, 2
 COST = 0.045  # 0.9 / 20

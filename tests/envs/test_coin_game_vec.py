@@ -13,9 +13,9 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from sb3_isr.envs.coin_game import CoinGameEnv
-from sb3_isr.envs.coin_game_rules import MAPS, Placement
-from sb3_isr.envs.coin_game_vec import CoinGameVecEnv
+from sb3_isr.envs.coin_game.env import CoinGameEnv
+from sb3_isr.envs.coin_game.rules import MAPS, Placement
+from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
 
 LEFT, RIGHT, FORWARD = 0, 1, 2
 COST = 0.045  # 0.9 / 20

@@ -11,10 +11,10 @@ import pytest
 from gymnasium.utils.env_checker import check_env as check_gymnasium_env
 from stable_baselines3.common.env_checker import check_env as check_sb3_env
 
-from sb3_isr.envs.prosocial import ProsocialEnv
-from sb3_isr.envs.prosocial_helper import helpful_action
-from sb3_isr.envs.prosocial_layouts import Layout
-from sb3_isr.envs.prosocial_world import CAREGIVER, LEARNER, ProsocialWorld
+from sb3_isr.envs.prosocial.env import ProsocialEnv
+from sb3_isr.envs.prosocial.helper import helpful_action
+from sb3_isr.envs.prosocial.layouts import Layout
+from sb3_isr.envs.prosocial.world import CAREGIVER, LEARNER, ProsocialWorld
 
 STILL, TURN_LEFT, TURN_RIGHT, FORWARD, PICK_UP, DROP = range(6)
 RIGHT, DOWN, LEFT, UP = range(4)

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sb3_isr.envs.prosocial_layouts import Cell, Layout, layouts, mazes, ways
-from sb3_isr.envs.prosocial_world import ProsocialWorld
+from sb3_isr.envs.prosocial.layouts import Cell, Layout, layouts, mazes, ways
+from sb3_isr.envs.prosocial.world import ProsocialWorld
 
 INNER = [(x, y) for x in range(1, 6) for y in range(1, 6)]
 

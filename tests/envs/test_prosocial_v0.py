@@ -6,9 +6,9 @@ import supersuit
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from sb3_isr import VecISRReward
-from sb3_isr.envs import prosocial_v0
-from sb3_isr.envs.prosocial import ProsocialEnv
-from sb3_isr.envs.prosocial_helper import helpful_action
+from sb3_isr.envs.prosocial import prosocial_v0
+from sb3_isr.envs.prosocial.env import ProsocialEnv
+from sb3_isr.envs.prosocial.helper import helpful_action
 
 
 def test_keeps_pettingzoos_contracts() -> None:

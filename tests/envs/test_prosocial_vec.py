@@ -9,9 +9,9 @@ import pytest
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from sb3_isr.envs.prosocial import ProsocialEnv
-from sb3_isr.envs.prosocial_helper import helpful_action
-from sb3_isr.envs.prosocial_vec import ProsocialVecEnv
+from sb3_isr.envs.prosocial.env import ProsocialEnv
+from sb3_isr.envs.prosocial.helper import helpful_action
+from sb3_isr.envs.prosocial.vec_env import ProsocialVecEnv
 
 
 def step(venv: ProsocialVecEnv, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:

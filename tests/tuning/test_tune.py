@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from sb3_isr.cli import main
 from sb3_isr.tuning.study import finished, open_study
 from tests.tuning.small import ENTRY, SLOW, place
-from tests.zoo_process import train
+from tests.zoo.zoo_process import train
 
 DEADLINE = 300
 

@@ -11,7 +11,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
 from sb3_isr import InternalSocialReward, ISRRewardWrapper, VecISRReward
-from sb3_isr.spaces import Array, Observations
+from sb3_isr.common.spaces import Array, Observations
 from tests.scripted_env import ScriptedEnv, scripted_vec_env
 
 #: R_e and R_s of two environments' episodes; the second one is labelled only sometimes.

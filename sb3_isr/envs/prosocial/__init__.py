@@ -1,0 +1,1 @@
+"""The prosocial game."""

@@ -1,0 +1,74 @@
+"""The prosocial game as a Gymnasium environment: the learner acts, and the caregiver is part of the world."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from sb3_isr.envs.prosocial.episode import Episode
+from sb3_isr.envs.prosocial.picture import picture
+from sb3_isr.envs.prosocial.world import LEARNER
+
+
+class ProsocialEnv(gym.Env[np.ndarray, np.int64]):
+    """
+    The prosocial game of "Value Internalization: Learning and Generalizing from Social Reward" (arXiv 2407.14681): a
+    learner is praised when somebody else reaches a goal, to which it must clear the way.
+
+    In a maze of corridors a ball lies on the caregiver's way to its goal. The caregiver walks the shortest way and does
+    not touch the ball. Actions of the learner are still (0), left (1), right (2), forward (3), pick up (4) and drop
+    (5); see :class:`~sb3_isr.envs.prosocial_world.ProsocialWorld` for the rules. A forward action costs
+    ``0.9 / max_steps``. When the caregiver reaches its goal, it praises the learner with 0.4, and everything is laid
+    out anew within the episode. An episode is truncated after ``max_steps`` and never terminates.
+
+    The reward is the environment's and the social one together; ``info["social_reward"]`` says which part is social,
+    ``info["caregiver_action"]`` what the caregiver did, and ``info["goals_reached"]`` counts the caregiver's goals at
+    the episode's last step. The ISR hears the actions of both: ``isr_action_space`` and ``info["isr_action"]``.
+
+    The observation is the whole maze, uint8 ``[9, 9, 5]``, indexed [x, y] as MiniGrid's: the learner in the middle and
+    facing up, zeros outside the map, in the channels MiniGrid's object, colour and state codes, the object that an
+    agent carries, and a goal flag. An agent's state is its direction relative to the learner's.
+
+    :param max_steps: Length of an episode in steps
+    :param render_mode: "rgb_array" or None
+    :raises ValueError: If an episode is to have no step
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012, as Gymnasium has it
+
+    def __init__(self, max_steps: int = 100, render_mode: str | None = None) -> None:
+        self._episode = Episode(max_steps)
+        self.world = self._episode.world
+        self.action_space = self.world.action_space
+        self.observation_space = self.world.observation_space
+        self.isr_action_space = self.world.isr_action_space
+        self.render_mode = render_mode
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """
+        :param seed: Seed of the layouts to come, and of who acts first
+        :param options: Not used
+        :return: The first observation, and an empty info
+        """
+        super().reset(seed=seed, options=options)
+        self._episode.begin(self.np_random)
+        return self.world.view(LEARNER)[0], {}
+
+    def step(self, action: int | np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """
+        :param action: What the learner does
+        :return: Observation, environment plus social reward, False, whether the episode is over, info
+        :raises ValueError: If there is no such action
+        """
+        (reward, _), truncated, info = self._episode.step(action, self.world.scripted_actions()[0])
+        return self.world.view(LEARNER)[0], reward, False, truncated, info
+
+    def render(self) -> np.ndarray | None:
+        """
+        :return: A picture of the maze from above, uint8 ``[height, width, 3]``; None without a render mode
+        """
+        return None if self.render_mode is None else picture(self.world)

@@ -1,0 +1,50 @@
+"""One prosocial game from its first step to its last: what the Gymnasium and the PettingZoo interface share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sb3_isr.envs.prosocial.world import CAREGIVER, PRAISE, ProsocialWorld
+
+#: Environment plus social rewards of learner and caregiver, whether the episode is over, and the info.
+Outcome = tuple[tuple[float, float], bool, dict[str, Any]]
+
+
+class Episode:
+    """
+    :param max_steps: Its length in steps
+    :raises ValueError: If it is to have no step
+    """
+
+    def __init__(self, max_steps: int) -> None:
+        self.world = ProsocialWorld(1, max_steps)
+
+    def begin(self, generator: np.random.Generator) -> None:
+        """
+        :param generator: Draws layouts, and who acts first, until the episode ends
+        """
+        self._generator = generator
+        self._step_count = self._goals_reached = 0
+        self.world.lay_out([0], [generator])
+
+    def step(self, learner_action: int | np.integer[Any], caregiver_action: int | np.integer[Any]) -> Outcome:
+        """
+        :param learner_action: What the learner does
+        :param caregiver_action: What the caregiver does
+        :return: The environment plus social rewards of the two, whether the episode is over, and the info
+        :raises ValueError: If there is no such action
+        """
+        both = np.array([learner_action, caregiver_action])
+        self.world.check_actions(both)
+        environment_rewards, reached = self.world.step(both[None], [self._generator])
+        social_reward = PRAISE * bool(reached[0])
+        self._step_count += 1
+        self._goals_reached += int(reached[0])
+        is_over = self._step_count >= self.world.max_steps
+        info = {"social_reward": social_reward, "caregiver_action": int(both[CAREGIVER]), "isr_action": both}
+        if is_over:
+            info["goals_reached"] = self._goals_reached
+        learners, caregivers = (environment_rewards[0] + social_reward).tolist()
+        return (learners, caregivers), is_over, info

@@ -1,0 +1,108 @@
+"""The prosocial game for PettingZoo: both agents act, and any of them may learn."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils.seeding import np_random
+from pettingzoo import ParallelEnv
+
+from sb3_isr.envs.prosocial.episode import Episode
+from sb3_isr.envs.prosocial.picture import picture
+from sb3_isr.envs.prosocial.world import CAREGIVER, LEARNER
+
+Space = gym.Space[Any]
+
+
+class parallel_env(ParallelEnv):  # type: ignore[misc]  # noqa: N801, as PettingZoo names them
+    """
+    The prosocial game with two agents, ``learner`` and ``caregiver``; see
+    :class:`~sb3_isr.envs.prosocial.ProsocialEnv`, in which the caregiver is scripted.
+
+    Each agent sees the maze from its own cell, pays ``0.9 / max_steps`` for each forward action, and is praised with
+    0.4 when the caregiver reaches its goal. Everything is laid out anew then, within the episode, which is truncated
+    after ``max_steps``. Rewards and infos are the learner's of ``ProsocialEnv``, for each agent; ``info["isr_action"]``
+    is the same for both, the learner's action first.
+
+    :param max_steps: Length of an episode in steps
+    :param render_mode: "rgb_array" or None
+    :raises ValueError: If an episode is to have no step
+    """
+
+    metadata = {"name": "prosocial_v0", "render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012, as it has it
+
+    def __init__(self, max_steps: int = 100, render_mode: str | None = None) -> None:
+        self._episode = Episode(max_steps)
+        self.world = self._episode.world
+        self.possible_agents = ["learner", "caregiver"]
+        self.agents: list[str] = []
+        self.observation_spaces: dict[str, Space] = dict.fromkeys(self.possible_agents, self.world.observation_space)
+        self.action_spaces: dict[str, Space] = dict.fromkeys(self.possible_agents, self.world.action_space)
+        self.isr_action_space = self.world.isr_action_space
+        self.render_mode = render_mode
+        self._generator = np_random()[0]
+
+    def observation_space(self, agent: str) -> Space:
+        """
+        :param agent: "learner" or "caregiver"
+        :return: Its observation space
+        """
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> Space:
+        """
+        :param agent: "learner" or "caregiver"
+        :return: Its action space
+        """
+        return self.action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+        """
+        :param seed: Seed of the layouts to come, and of who acts first
+        :param options: Not used
+        :return: Each agent's first observation, and empty infos
+        """
+        if seed is not None:
+            self._generator = np_random(seed)[0]
+        self.agents = list(self.possible_agents)
+        self._episode.begin(self._generator)
+        return self._observe(), {agent: {} for agent in self.agents}
+
+    def step(
+        self, actions: dict[str, int]
+    ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
+        """
+        :param actions: What each agent does
+        :return: Observations, environment plus social rewards, False, whether the episode is over, and infos
+        :raises ValueError: If there is no such action
+        """
+        rewards, truncated, info = self._episode.step(*(actions[agent] for agent in self.possible_agents))
+        if truncated:
+            self.agents = []
+        return (
+            self._observe(),
+            dict(zip(self.possible_agents, rewards, strict=True)),
+            dict.fromkeys(self.possible_agents, False),
+            dict.fromkeys(self.possible_agents, truncated),
+            {agent: copy.deepcopy(info) for agent in self.possible_agents},
+        )
+
+    def scripted_action(self) -> int:
+        """
+        :return: What the scripted caregiver does now
+        """
+        return int(self.world.scripted_actions()[0])
+
+    def render(self) -> np.ndarray | None:
+        """
+        :return: A picture of the maze from above, uint8 ``[height, width, 3]``; None without a render mode
+        """
+        return None if self.render_mode is None else picture(self.world)
+
+    def _observe(self) -> dict[str, np.ndarray]:
+        return {"learner": self.world.view(LEARNER)[0], "caregiver": self.world.view(CAREGIVER)[0]}

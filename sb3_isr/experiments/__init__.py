@@ -1,1 +1,0 @@
-"""Experiments: running, drawing and reporting them."""

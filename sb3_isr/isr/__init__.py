@@ -1,0 +1,1 @@
+"""The internal social reward: network, features, training, file."""

@@ -1,0 +1,194 @@
+"""
+Features extractors, for the policy and for the ISR alike: one for any space, and two for small grids, since MiniGrid's
+codes are no intensities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, FlattenExtractor, NatureCNN
+from torch import nn
+
+from sb3_isr.common.spaces import parts
+
+#: The fewest pixels a side that NatureCNN's three convolutions can do with.
+MIN_IMAGE_SIDE = 36
+
+#: MiniGrid's object types, colours and states. A channel beyond these is taken for a flag.
+MINIGRID_CODES = (tuple(range(11)), tuple(range(6)), tuple(range(4)))
+
+
+def grid_is_channels_last(space: gym.Space[Any]) -> bool:
+    """
+    Where does a grid's space have its channels? Grids are square, or else have fewer channels than cells.
+
+    :param space: Box of three dimensions.
+    :return: True for ``[width, height, channels]`` as MiniGrid has it, False for ``[channels, width, height]`` as
+        ``VecTransposeImage`` leaves it.
+    :raises ValueError: If it is no such space, or its shape does not tell.
+    """
+    if not isinstance(space, spaces.Box) or len(space.shape) != 3:
+        raise ValueError(f"A grid must be a Box of three dimensions, got {space}.")
+    first, second, third = space.shape
+    if first == second != third:
+        return True
+    if second == third != first:
+        return False
+    if first != third:
+        return third < first
+    raise ValueError(f"The shape {space.shape} does not tell where its channels are; pass channels_last.")
+
+
+class AnySpaceExtractor(BaseFeaturesExtractor):
+    """
+    The ISR's own features of any space: images go through Stable-Baselines3's NatureCNN, and all else is flattened.
+
+    An image is a uint8 Box with bounds 0 and 255, of three dimensions, and with 36 pixels a side or more.
+    Stable-Baselines3's CombinedExtractor also takes smaller grids for images, which NatureCNN cannot read, and the
+    smallest axis for the channels.
+
+    :param observation_space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
+    :param cnn_output_dim: Features of each image.
+    :param channels_last: Where the images' channels are; read off the shape by default.
+    """
+
+    def __init__(
+        self, observation_space: gym.Space[Any], cnn_output_dim: int = 256, channels_last: bool | None = None
+    ) -> None:
+        extractors: dict[str, BaseFeaturesExtractor] = {}
+        for key, space in parts(observation_space).items():
+            if _is_image(space, channels_last):
+                extractors[key] = _ImageExtractor(space, cnn_output_dim, channels_last)
+            else:
+                extractors[key] = FlattenExtractor(space)
+        super().__init__(observation_space, sum(extractor.features_dim for extractor in extractors.values()))
+        self.keys = list(extractors)
+        # A list, since a ModuleDict takes neither "keys" nor "a.b" for a key.
+        self.extractors = nn.ModuleList(extractors.values())
+
+    def forward(self, observations: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
+        """
+        :param observations: Preprocessed observations ``[n, *shape]``, or a dictionary of such tensors.
+        :return: float ``[n, features_dim]``.
+        """
+        by_key = observations if isinstance(observations, dict) else {"": observations}
+        return torch.cat([extract(by_key[key]) for key, extract in zip(self.keys, self.extractors, strict=True)], dim=1)
+
+
+class _ImageExtractor(BaseFeaturesExtractor):
+    """NatureCNN for images with the channels first or last."""
+
+    def __init__(self, observation_space: gym.Space[Any], features_dim: int, channels_last: bool | None) -> None:
+        super().__init__(observation_space, features_dim)
+        self.channels_last, n_channels, sides = _channels_and_sides(observation_space, channels_last)
+        self.cnn = NatureCNN(spaces.Box(0, 255, (n_channels, *sides), np.uint8), features_dim)
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.cnn(observations.movedim(-1, 1) if self.channels_last else observations)
+        return features
+
+
+def _is_image(space: gym.Space[Any], channels_last: bool | None) -> bool:
+    # Small grids first: their shape need not tell where the channels are.
+    if not is_image_space(space) or sorted(space.shape or ())[1] < MIN_IMAGE_SIDE:
+        return False
+    _, _, sides = _channels_and_sides(space, channels_last)
+    return min(sides) >= MIN_IMAGE_SIDE
+
+
+def _channels_and_sides(space: gym.Space[Any], channels_last: bool | None) -> tuple[bool, int, tuple[int, ...]]:
+    """Whether a grid has its channels last, how many they are, and the sizes of the other two axes."""
+    is_last = grid_is_channels_last(space) if channels_last is None else channels_last
+    shape = space.shape or ()
+    return (True, shape[-1], shape[:-1]) if is_last else (False, shape[0], shape[1:])
+
+
+class GridOneHot(BaseFeaturesExtractor):
+    """
+    One 0-or-1 plane for each code of each channel, flattened.
+
+    It needs the codes as they are: give ``normalize_images=False`` beside it.
+
+    :param observation_space: Box of three dimensions, channels first or last.
+    :param codes: The codes that get a plane, one sequence for each channel; MiniGrid's by default. Fewer planes make
+        a faster network: the coin game needs only ``[[0, 2, 8], [], [], []]`` (outside, wall, goal).
+    :param channels_last: Where the channels are; read off the shape by default.
+    """
+
+    channel: torch.Tensor
+    code: torch.Tensor
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        codes: Sequence[Sequence[int]] | None = None,
+        channels_last: bool | None = None,
+    ) -> None:
+        self.channels_last, n_channels, sides = _channels_and_sides(observation_space, channels_last)
+        if codes is None:
+            codes = (*MINIGRID_CODES, *[(1,)] * n_channels)[:n_channels]
+        if len(codes) != n_channels or not any(codes):
+            raise ValueError(f"codes must hold one sequence for each of {n_channels} channels, got {codes!r}.")
+        pairs = [(channel, code) for channel, of_channel in enumerate(codes) for code in of_channel]
+        super().__init__(observation_space, len(pairs) * sides[0] * sides[1])
+        self.register_buffer("channel", torch.tensor([channel for channel, _ in pairs]), persistent=False)
+        self.register_buffer("code", torch.tensor([code for _, code in pairs]).view(-1, 1, 1), persistent=False)
+        self._checked = False
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """
+        :param observations: Codes ``[n, *shape]``, of any dtype.
+        :return: float ``[n, features_dim]``.
+        :raises ValueError: If the codes were divided by 255 (seen at the first grid that is not empty).
+        """
+        if not self._checked:
+            if not torch.equal(observations, observations.round()):
+                raise ValueError("GridOneHot needs whole codes, got fractions; pass normalize_images=False beside it.")
+            # An empty grid is whole either way.
+            self._checked = bool(observations.any())
+        axis = -1 if self.channels_last else 1
+        planes = observations.movedim(axis, 1)[:, self.channel] == self.code
+        return planes.flatten(1).float()
+
+
+class GridCNN(BaseFeaturesExtractor):
+    """
+    2x2 convolutions with ReLU over a grid's channels, flattened: the paper's features.
+
+    :param observation_space: Box of three dimensions, channels first or last.
+    :param channels: The convolutions' output channels; the paper's ISR has 16 and 32.
+    :param channels_last: Where the channels are; read off the shape by default.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        channels: Sequence[int] = (16, 32),
+        channels_last: bool | None = None,
+    ) -> None:
+        self.channels_last, in_channels, sides = _channels_and_sides(observation_space, channels_last)
+        if min(sides) <= len(channels):
+            raise ValueError(
+                f"{len(channels)} convolutions of 2x2 need a larger grid than {observation_space.shape}; give fewer."
+            )
+        super().__init__(observation_space, channels[-1] * (sides[0] - len(channels)) * (sides[1] - len(channels)))
+        layers: list[nn.Module] = []
+        for out_channels in channels:
+            layers += [nn.Conv2d(in_channels, out_channels, kernel_size=2), nn.ReLU()]
+            in_channels = out_channels
+        self.cnn = nn.Sequential(*layers, nn.Flatten())
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """
+        :param observations: float ``[n, *shape]``.
+        :return: float ``[n, features_dim]``.
+        """
+        features: torch.Tensor = self.cnn(observations.movedim(-1, 1) if self.channels_last else observations)
+        return features

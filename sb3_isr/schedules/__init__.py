@@ -1,0 +1,1 @@
+"""When the caregiver attends, and what it is asked."""

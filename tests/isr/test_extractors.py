@@ -1,0 +1,139 @@
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from sb3_isr import GridCNN, GridOneHot
+from sb3_isr.isr.extractors import AnySpaceExtractor, grid_is_channels_last
+
+GRID = spaces.Box(0, 255, (3, 3, 2), np.uint8)
+
+
+def test_one_plane_for_each_code() -> None:
+    extractor = GridOneHot(GRID, codes=[[0, 8], [1]])
+    grid = torch.zeros(1, 3, 3, 2, dtype=torch.uint8)
+    grid[0, 1, 2] = torch.tensor([8, 1])
+    planes = extractor(grid).view(3, 3, 3)
+    assert extractor.features_dim == 27
+    expected = torch.zeros(3, 3)
+    expected[1, 2] = 1
+    assert torch.equal(planes[0], 1 - expected)  # code 0 in the first channel: everywhere else
+    assert torch.equal(planes[1], expected)
+    assert torch.equal(planes[2], expected)
+
+
+def test_policy_and_isr_see_the_same_though_sb3_transposes_for_the_policy() -> None:
+    grid = torch.randint(0, 11, (5, 9, 9, 4))
+    last = GridOneHot(spaces.Box(0, 255, (9, 9, 4), np.uint8))
+    first = GridOneHot(spaces.Box(0, 255, (4, 9, 9), np.uint8))
+    assert torch.equal(last(grid), first(grid.movedim(-1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_last"),
+    [
+        ((9, 9, 4), True),
+        ((4, 9, 9), False),
+        ((3, 3, 4), True),
+        ((7, 7, 9), True),
+        ((8, 5, 3), True),
+        ((3, 8, 5), False),
+        ((210, 160, 3), True),
+        ((160, 210, 3), True),
+        ((3, 210, 160), False),
+        ((12, 64, 36), False),
+        ((36, 84, 84), False),
+    ],
+)
+def test_where_the_channels_are(shape: tuple[int, ...], is_last: bool) -> None:
+    """SB3's own guess, the smallest axis, misreads 3x3x4 and 7x7x9."""
+    assert grid_is_channels_last(spaces.Box(0, 255, shape, np.uint8)) is is_last
+
+
+def test_what_cannot_work_is_refused() -> None:
+    with pytest.raises(ValueError, match="channels_last"):
+        GridOneHot(spaces.Box(0, 255, (3, 3, 3), np.uint8))
+    with pytest.raises(ValueError, match="three dimensions"):
+        GridCNN(spaces.Box(0, 1, (4,)))
+    with pytest.raises(ValueError, match="one sequence for each of 2 channels"):
+        GridOneHot(GRID, codes=[[1]])
+    with pytest.raises(ValueError, match="normalize_images=False"):
+        GridOneHot(GRID)(torch.full((1, 3, 3, 2), 1 / 255))
+    with pytest.raises(ValueError, match="larger grid"):
+        GridCNN(GRID, channels=(4, 4, 4))
+
+
+def test_cnn_takes_the_channels_as_channels() -> None:
+    """The published code took the first spatial axis for the channels."""
+    extractor = GridCNN(spaces.Box(0, 255, (9, 9, 5), np.uint8))
+    first = next(extractor.parameters())
+    assert first.shape == (16, 5, 2, 2)
+    assert extractor(torch.zeros(2, 9, 9, 5)).shape == (2, extractor.features_dim) == (2, 32 * 7 * 7)
+
+
+def image(*shape: int) -> spaces.Box:
+    return spaces.Box(0, 255, shape, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("space", "features_dim"),
+    [
+        (spaces.Box(-1, 1, (2, 3)), 6),
+        (spaces.Discrete(5), 5),
+        (spaces.MultiDiscrete([3, 4]), 7),
+        (spaces.MultiBinary((2, 3)), 6),
+        (image(36, 36, 3), 256),
+        (image(3, 36, 36), 256),
+        (image(210, 160, 3), 256),
+        (image(3, 210, 160), 256),
+        # No images: too small, too small on one side, other bounds or dtype, other dimensions.
+        (image(7, 7, 3), 147),
+        (image(3, 3, 3), 27),
+        (image(35, 84, 1), 35 * 84),
+        (image(64, 8, 48), 64 * 8 * 48),
+        (spaces.Box(0, 10, (36, 36, 3), np.uint8), 36 * 36 * 3),
+        (spaces.Box(0, 255, (36, 36, 3), np.float32), 36 * 36 * 3),
+        (image(36, 36), 36 * 36),
+        (spaces.Dict({"image": image(7, 7, 3), "direction": spaces.Discrete(4)}), 147 + 4),
+        (spaces.Dict({"keys": image(36, 36, 1), "a.b": image(4, 40, 40), "": spaces.MultiBinary(2)}), 256 + 256 + 2),
+    ],
+    ids=str,
+)
+def test_images_go_through_the_cnn_and_all_else_is_flattened(space: gym.Space[Any], features_dim: int) -> None:
+    assert AnySpaceExtractor(space).features_dim == features_dim
+
+
+def test_dict_features_follow_each_other_in_the_order_of_the_space() -> None:
+    extractor = AnySpaceExtractor(spaces.Dict([("b", spaces.Discrete(2)), ("a", spaces.Box(0, 1, (2, 2)))]))
+    observations = {"a": torch.arange(4.0).view(1, 2, 2), "b": torch.tensor([[7.0, 8.0]])}
+    assert extractor(observations).tolist() == [[7, 8, 0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("shape", [(36, 40, 3), (84, 84, 12)])
+def test_an_image_has_the_same_features_with_its_channels_first_or_last(shape: tuple[int, int, int]) -> None:
+    last = AnySpaceExtractor(image(*shape), cnn_output_dim=8)
+    first = AnySpaceExtractor(image(shape[2], *shape[:2]), cnn_output_dim=8)
+    first.load_state_dict(last.state_dict())
+    images = torch.rand(5, *shape)
+    features = last(images)
+    assert features.shape == (5, 8)
+    torch.testing.assert_close(first(images.movedim(-1, 1)), features)
+    assert not torch.equal(features[0], features[1])
+
+
+def test_where_the_channels_are_can_be_said() -> None:
+    with pytest.raises(ValueError, match="pass channels_last"):
+        AnySpaceExtractor(image(40, 40, 40))
+    assert AnySpaceExtractor(image(40, 40, 40), channels_last=True).features_dim == 256
+    convolution = next(AnySpaceExtractor(image(40, 50, 60), channels_last=True).parameters())
+    assert convolution.shape[1] == 60
+
+
+def test_an_empty_grid_does_not_hide_that_codes_were_divided() -> None:
+    extractor = GridOneHot(GRID)
+    extractor(torch.zeros(1, 3, 3, 2))
+    with pytest.raises(ValueError, match="normalize_images=False"):
+        extractor(torch.full((1, 3, 3, 2), 1 / 255))

@@ -1,0 +1,116 @@
+"""The study of few labels: that a run gets the labels it says, and that what is made of its curves is right."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from stable_baselines3.common.callbacks import BaseCallback
+
+from reproduction import execute as execution
+from reproduction.alarms import watched
+from reproduction.execute import execute
+from reproduction.few_labels import labels_before
+from reproduction.figures import BASELINE, CALLING, few_labels, oracle_of
+from reproduction.results import Results
+from reproduction.runs import FewLabels, Method
+from reproduction.values import retention
+from sb3_isr.labels.store import LabelBatch
+from tests.reproduction.tiny import TINY
+
+UNSURE = replace(CALLING, name="unsure", watched=False)
+HALF = replace(UNSURE, name="half", calls=None)
+
+
+def run_of(method: Method, n_labels: int | None) -> FewLabels:
+    return replace(few_labels(TINY, 0, "3 walls", method, n_labels), steps=800)
+
+
+def test_a_run_gets_as_many_labels_as_it_says_call_backs_counted(tmp_path: Path, monkeypatch: Any) -> None:
+    asked: list[int] = []
+
+    class Count(BaseCallback):
+        def __init__(self, internalizing: Any) -> None:
+            super().__init__()
+            self.internalizing = internalizing
+            self.kept: dict[str, list[float]] = {}
+
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_end(self) -> None:
+            asked.append(self.internalizing.store.n_added)
+
+    socialization = run_of(BASELINE, None).socialization
+    execute(socialization, tmp_path)
+    result = execute(run_of(UNSURE, 40), tmp_path)
+    assert result["n_labels"] == 40
+    assert len(result["signals"]["doubt"]) == 10  # one for each rollout of 80 steps
+    assert execute(run_of(BASELINE, None), tmp_path)["n_labels"] == 720  # nine tenths of the socialization's 800
+    monkeypatch.setattr(execution, "Signals", Count)
+    execute(run_of(UNSURE, 40), tmp_path)
+    assert asked[0] == 24  # half of them before, and the first of five calls
+    assert asked[-1] == 40
+
+
+def test_half_of_the_labels_are_of_praise_as_far_as_there_is() -> None:
+    praise = np.zeros(100, np.float32)
+    praise[::4] = 0.4
+    labels = LabelBatch(np.arange(100)[:, None], np.zeros(100, int), praise)
+    assert (labels_before(run_of(HALF, 20), labels, 20).social_rewards > 0).sum() == 10
+    assert (labels_before(run_of(HALF, 80), labels, 80).social_rewards > 0).sum() == 25
+    random = labels_before(run_of(BASELINE, 20), labels, 20)
+    assert len(random.actions) == 20
+    assert (random.social_rewards > 0).sum() < 10
+
+
+def test_retention_compares_the_same_steps(tmp_path: Path) -> None:
+    results, run = Results(tmp_path), few_labels(TINY, 0, "3 walls", BASELINE, 100)
+    steps = np.arange(1, 41) * 2500
+    results.write(run, {"curves": {"steps": steps.tolist(), "goals": [2.0] * 20 + [1.0] * 20}})
+    # The oracle goes on for longer; what it does then does not count.
+    longer = np.arange(1, 61) * 2500
+    results.write(oracle_of(run), {"curves": {"steps": longer.tolist(), "goals": [2.0] * 40 + [50.0] * 20}})
+    np.testing.assert_allclose(retention(run, results), [1.0] * 5 + [0.5] * 5)
+
+
+def result_of(doubts: list[float]) -> dict[str, Any]:
+    """Doubts of so many rollouts."""
+    return {"signals": {"doubt": doubts, "internal": [0.06] * len(doubts)}}
+
+
+SOCIALIZATION = {"curves": {"goals": [0.0, 3.0, 3.0]}}  # praised with 0.4 in 20 steps: 0.06 a step
+LOST = [1, 1, 1, 0.7, 0.31, 0, 0, 0, 0, 0]  # half of it just after 0.4
+KEPT = [1, 0.8, 1, 1, 1, 1, 1, 0.8, 0.8, 0.8]
+DIPPED = [1, 0.4, 1, 0.7, 0.31, 0, 0, 0, 0, 0]  # half of it also at 0.13, but not for good
+AT_ONCE = [0.5, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4]  # half of it at 0.03
+
+
+@pytest.mark.parametrize(
+    ("doubts", "retained", "collapsed", "in_time", "alarm"),
+    [
+        ([0.01] * 20, [1.0] * 10, False, False, None),
+        ([0.01] * 19 + [0.2], [1.0] * 10, False, False, 1.0),
+        ([0.01] * 20, LOST, True, False, None),
+        ([0.01] * 7 + [0.2] * 13, LOST, True, True, 0.4),
+        ([0.01] * 8 + [0.2] * 12, LOST, True, False, 0.45),
+        ([0.01] * 6 + [0.2] * 14, DIPPED, True, True, 0.35),
+        ([0.01] * 6 + [0.2] * 14, KEPT, False, False, 0.35),
+        ([0.2] * 20, AT_ONCE, True, False, 0.05),
+        ([0.2] * 40, AT_ONCE, True, True, 0.025),
+    ],
+)
+def test_how_an_alarm_is_judged(
+    doubts: list[float], retained: list[float], collapsed: bool, in_time: bool, alarm: float | None
+) -> None:
+    seen = watched(result_of(doubts), SOCIALIZATION, np.array(retained))
+    assert (seen.collapsed, seen.in_time, seen.alarm) == (collapsed, in_time, alarm)
+
+
+def test_who_is_paid_too_well_is_announced_too() -> None:
+    result = result_of([0.0] * 20)
+    result["signals"]["internal"][7:] = [0.06 + 0.051 * 0.4] * 13
+    assert watched(result, SOCIALIZATION, np.array(LOST)).alarm == 0.4
+    result["signals"]["internal"][7:] = [0.06 + 0.049 * 0.4] * 13
+    assert watched(result, SOCIALIZATION, np.array(LOST)).alarm is None
