@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sb3_isr.callbacks.hacking_watch import MOST_DOUBT, MOST_RISE
+from sb3_isr.callbacks.hacking_watch import MAX_DOUBT, MAX_RISE
 from sb3_isr.envs.coin_game.rules import PRAISE
 
 #: Steps in an episode of the coin game.
@@ -45,7 +45,7 @@ def watched(result: dict[str, Any], socialization: dict[str, Any], retained: np.
     signals = result["signals"]
     most_given = max(socialization["curves"]["goals"]) * PRAISE / EPISODE
     rise = (np.array(signals["internal"]) - most_given) / PRAISE
-    above = np.flatnonzero((np.array(signals["doubt"]) > MOST_DOUBT) | (rise > MOST_RISE))
+    above = np.flatnonzero((np.array(signals["doubt"]) > MAX_DOUBT) | (rise > MAX_RISE))
     alarm = float(above[0] + 1) / len(rise) if len(above) else None  # at the end of the rollout
 
     times = np.append(0.0, (np.arange(len(retained)) + 0.5) / len(retained))

@@ -152,8 +152,8 @@ def _live_on_few_labels(run: FewLabels, work: Path, progress: Progress) -> Resul
         "n_members": method.n_members,
         "pessimism": method.pessimism,
         "limit_to_labels": "values" if method.limit_to_labels else "no",
-        "sparsity": method.sparsity,
-        "contrast": method.contrast,
+        "l1_coef": method.l1_coef,
+        "action_contrast": method.action_contrast,
     }
     gradient_steps, batch_size = (2000, 256) if run.n_labels is None or run.n_labels > 1000 else (500, 64)
     labels, _, _ = _labels(folder / "labels.npz", Internalization(run.socialization, run.socialization.steps))
@@ -162,7 +162,7 @@ def _live_on_few_labels(run: FewLabels, work: Path, progress: Progress) -> Resul
         labels = labels_before(run, labels, run.n_labels - run.n_calls_back)
     internalizing = ISRCallback(
         "never",
-        ask=ask_of(run),
+        queries=ask_of(run),
         isr_kwargs={**isr_kwargs(protocol, run.task), **isr, "device": "cpu"},
         gradient_steps=gradient_steps,
         batch_size=batch_size,

@@ -10,20 +10,20 @@ from sb3_isr.callbacks import HackingWatch, ISRCallback
 from sb3_isr.callbacks.hacking_watch import doubt
 from sb3_isr.common.spaces import Array
 from sb3_isr.labels.store import LabelBatch, at
-from sb3_isr.schedules.queries import Ask, AskAlways, AskAtRandom, AskWhenUnsure
+from sb3_isr.schedules.queries import AllQueries, QuerySchedule, RandomQueries, UncertaintyQueries
 
 #: Transitions of each rollout on which the ISR's members are compared.
 COMPARED = 256
 
 
-def ask_of(run: FewLabels) -> Ask:
+def ask_of(run: FewLabels) -> QuerySchedule:
     """
     :param run: A run whose learner has been socialized.
     :return: What is asked in autonomy.
     """
     if not run.n_calls_back:
-        return AskAlways()
-    kind = AskWhenUnsure if run.method.calls == "unsure" else AskAtRandom
+        return AllQueries()
+    kind = UncertaintyQueries if run.method.calls == "unsure" else RandomQueries
     return kind(run.n_calls_back, before=0.0, n_calls=run.method.n_calls)
 
 

@@ -175,7 +175,7 @@ LABEL_COUNTS = (100, 200, 500, 1000, 3000, 10_000, None)
 #: One ISR as it is by itself, and random labels.
 BASELINE = Method("one")
 #: The same network and labels, with all that it can make of them.
-CAREFUL = Method("careful", limit_to_labels=True, sparsity=0.006, contrast=True)
+CAREFUL = Method("careful", limit_to_labels=True, l1_coef=0.006, action_contrast=True)
 #: Five of these, and half of the labels are for call-backs to what they disagree on.
 CALLING = replace(
     CAREFUL,
@@ -192,8 +192,8 @@ METHODS: dict[Method, tuple[int | None, ...]] = {
     BASELINE: LABEL_COUNTS,
     CAREFUL: (25, 50, 100, 200, 500, None),
     CALLING: (25, 50, 100, 200, 500),
-    replace(CAREFUL, name="careful, no contrast", contrast=False): (100,),
-    replace(CAREFUL, name="careful, no sparsity", sparsity=0.0): (100,),
+    replace(CAREFUL, name="careful, no action_contrast", action_contrast=False): (100,),
+    replace(CAREFUL, name="careful, no l1_coef", l1_coef=0.0): (100,),
     replace(CAREFUL, name="careful, no limit", limit_to_labels=False): (100,),
     _FIVE: (100,),
     replace(_FIVE, name="careful, five members, no pessimism", pessimism=0.0): (100,),

@@ -41,7 +41,7 @@ class Workers(NamedTuple):
 OpenWorkers = Callable[[], AbstractContextManager[Workers]]
 
 #: How often the pool of workers may break with a run in flight before that run is given up.
-MOST_BREAKS = 3
+MAX_BREAKS = 3
 
 #: Seconds between two looks at what is running.
 POLL = 0.5
@@ -91,7 +91,7 @@ def run_all(runs: Iterable[Run], results: Path, work: Path, open_workers: OpenWo
                 broken = _drain(waiting, failures, workers, results, work, progress)
             n_breaks.update(broken)
             for run in broken:
-                if n_breaks[run] > MOST_BREAKS and run in waiting:
+                if n_breaks[run] > MAX_BREAKS and run in waiting:
                     waiting.remove(run)
                     _give_up(run, "its process died each time (killed, or out of memory)", waiting, failures, progress)
     return failures

@@ -188,8 +188,8 @@ class Method:
     :param n_members: The ISR's.
     :param pessimism: The ISR's.
     :param limit_to_labels: To their values.
-    :param sparsity: The ISR's.
-    :param contrast: The ISR's.
+    :param l1_coef: The ISR's.
+    :param action_contrast: The ISR's.
     :param half_praised: Of the labels of the socialization, half are of praised transitions.
     :param calls: To what the caregiver is called back, for half of the labels; None if it leaves once, after all.
     :param n_calls: How often, at equal intervals.
@@ -200,8 +200,8 @@ class Method:
     n_members: int = 1
     pessimism: float = 0.0
     limit_to_labels: bool = False
-    sparsity: float = 0.0
-    contrast: bool = False
+    l1_coef: float = 0.0
+    action_contrast: bool = False
     half_praised: bool = False
     calls: Literal["random", "unsure"] | None = None
     n_calls: int = 5

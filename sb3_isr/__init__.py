@@ -4,7 +4,7 @@ from typing import Any
 
 import gymnasium
 
-from sb3_isr.callbacks import HackingWatch, ISRCallback, ZooISRCallback
+from sb3_isr.callbacks import HackingWatch, ISRCallback, ISRCheckpoint, ISRChildCallback
 from sb3_isr.caregivers import (
     Caregiver,
     DelayedCaregiver,
@@ -17,20 +17,22 @@ from sb3_isr.caregivers import (
 )
 from sb3_isr.envs.coin_game.rules import MAPS
 from sb3_isr.isr.extractors import AnySpaceExtractor, GridCNN, GridOneHot
-from sb3_isr.isr.model import PAPER_ISR, InternalSocialReward
-from sb3_isr.labels.store import LabelBatch, LabelStore
+from sb3_isr.isr.model import InternalSocialReward
+from sb3_isr.isr.paper import PAPER_ISR, PAPER_TRAINER
+from sb3_isr.isr.training import ISRTrainer
+from sb3_isr.labels import LabelBatch, LabelStore
 from sb3_isr.schedules.presence import Always, Fade, LeaveAt, Never, Visits
-from sb3_isr.schedules.queries import AskAlways, AskAtRandom, AskWhenUnsure
+from sb3_isr.schedules.queries import AllQueries, RandomQueries, UncertaintyQueries
 from sb3_isr.version import __version__
 from sb3_isr.wrappers import ISRRewardWrapper, SocialRewardWrapper, VecISRReward
+from sb3_isr.zoo.callback import ZooISRCallback
 
 __all__ = [
     "PAPER_ISR",
+    "PAPER_TRAINER",
+    "AllQueries",
     "Always",
     "AnySpaceExtractor",
-    "AskAlways",
-    "AskAtRandom",
-    "AskWhenUnsure",
     "Caregiver",
     "DelayedCaregiver",
     "Fade",
@@ -39,7 +41,10 @@ __all__ = [
     "GridOneHot",
     "HackingWatch",
     "ISRCallback",
+    "ISRCheckpoint",
+    "ISRChildCallback",
     "ISRRewardWrapper",
+    "ISRTrainer",
     "InternalSocialReward",
     "LabelBatch",
     "LabelStore",
@@ -47,10 +52,12 @@ __all__ = [
     "Never",
     "NoisyCaregiver",
     "PraiseCaregiver",
+    "RandomQueries",
     "SocialRewardWrapper",
     "SparseCaregiver",
     "TaskRewardCaregiver",
     "Transition",
+    "UncertaintyQueries",
     "VecISRReward",
     "Visits",
     "ZooISRCallback",

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from sb3_isr import InternalSocialReward, ISRCallback, LabelBatch, LabelStore, VecISRReward
 from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
 from sb3_isr.wrappers.composer import RewardComposer
-from sb3_isr.wrappers.isr_actions import Hearing
+from sb3_isr.wrappers.isr_actions import ISRActions
 
 SMALL: dict[str, Any] = {"net_arch": (4,)}
 #: Bytes by which memory may differ between one step and another: less than 3 for each transition between them.
@@ -102,7 +102,7 @@ ACTIONS = np.zeros(1000, np.int64)
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize(("probability", "copies"), [(1.0, 1.0), (0.0, 0.0)])
 def test_a_step_copies_observations_only_to_keep_them_as_labels(probability: float, copies: float) -> None:
-    composer = RewardComposer(1000, Hearing(spaces.Discrete(3), None))
+    composer = RewardComposer(1000, ISRActions(spaces.Discrete(3), None))
     composer.connect(lambda observations, actions: np.zeros(len(actions), np.float32), probability)
     rewards, dones = np.zeros(1000, np.float32), np.zeros(1000, bool)
     infos: list[dict[str, Any]] = [{"social_reward": 0.0}] * 1000

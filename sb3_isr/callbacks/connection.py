@@ -1,60 +1,149 @@
-"""Finds the ISR wrappers of a training environment, and speaks to them in whatever process they live."""
+"""Connections from the callback to the ISR wrappers of a training environment, in whatever process they are."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
+from stable_baselines3 import HerReplayBuffer
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 
-from sb3_isr.common.spaces import Array
-from sb3_isr.labels.store import LabelBatch, Unlabelled
+from sb3_isr.common.batches import Array
 from sb3_isr.wrappers import ISRRewardWrapper, VecISRReward
-from sb3_isr.wrappers.composer import InternalReward, Sums
+from sb3_isr.wrappers.composer import InternalReward
+from sb3_isr.wrappers.recorder import Record
 
 
-class Connection:
-    """
-    One end of the wire between :class:`~sb3_isr.ISRCallback` and the wrappers that apply the equation.
+class Connection(Protocol):
+    """What the callback needs of the wrappers; the methods are those of ``RewardComposer``."""
 
-    :param env: The training environment: one ``VecISRReward`` in it, or an ``ISRRewardWrapper`` in each environment.
-    :raises ValueError: If there is none, or both.
-    """
-
-    def __init__(self, env: VecEnv) -> None:
-        self.n_envs = env.num_envs
-        outside: list[VecEnv] = []
-        while isinstance(env, VecEnvWrapper) and not isinstance(env, VecISRReward):
-            outside.append(env)
-            env = env.venv
-        in_environments = env.env_is_wrapped(ISRRewardWrapper)
-        self._vec_wrapper = env if isinstance(env, VecISRReward) else None
-        self._base = env
-        if self._vec_wrapper is not None and any(in_environments):
-            raise ValueError(
-                "There must be one ISR wrapper, got VecISRReward around ISRRewardWrapper, which would take the social "
-                "reward away twice; leave ISRRewardWrapper out."
-            )
-        if self._vec_wrapper is None and not all(in_environments):
-            raise ValueError(
-                "ISRCallback needs a training environment with an ISR wrapper, got none; "
-                "write model = PPO(..., VecISRReward(venv))."
-            )
-        _warn_of_wrappers_outside(outside)
-        if self._vec_wrapper is None:
-            self._warn_of_monitor_outside()
+    n_envs: int
 
     def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
-        """
-        :return: Observation space and action space of the ISR, where the wrapper sits.
-        """
-        if self._vec_wrapper is not None:
-            return self._vec_wrapper.isr_spaces()
-        observation_space, action_space = self._base.env_method("isr_spaces", indices=0)[0]
+        """Get the observation space and the action space of the ISR."""
+
+    def connect(
+        self,
+        internal_reward: InternalReward,
+        probability: float,
+        coefficient: float,
+        rngs: Sequence[np.random.Generator],
+        keeps_unattended: bool,
+    ) -> None:
+        """Turn rewards into utilities from now on; there is one generator for each environment."""
+
+    def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
+        """Change what rewards are turned into from now on."""
+
+    def disconnect(self) -> None:
+        """Leave rewards as they come from now on."""
+
+    def collect(self) -> list[Record]:
+        """Get what happened since the last call."""
+
+    def rngs(self) -> list[np.random.Generator]:
+        """Get the presence generators of all environments, as they are by now."""
+
+    def last_internal_rewards(self) -> Array:
+        """Get ``R_i`` in the utilities of the last step, ``[n_envs]``; NaN where the caregiver attended."""
+
+
+def find_connection(env: VecEnv) -> Connection:
+    """
+    Find the ISR wrappers of a training environment.
+
+    :param env: The training environment: one ``VecISRReward`` in it, or an ``ISRRewardWrapper`` in each environment.
+    :return: A connection to them.
+    :raises ValueError: If there are none, or both kinds.
+    """
+    outside: list[VecEnv] = []
+    while isinstance(env, VecEnvWrapper) and not isinstance(env, VecISRReward):
+        outside.append(env)
+        env = env.venv
+    in_environments = env.env_is_wrapped(ISRRewardWrapper)
+    if isinstance(env, VecISRReward) and any(in_environments):
+        raise ValueError(
+            "There must be one ISR wrapper, got VecISRReward around ISRRewardWrapper, which would subtract the social "
+            "reward twice; leave ISRRewardWrapper out."
+        )
+    if not isinstance(env, VecISRReward) and not all(in_environments):
+        raise ValueError(
+            "ISRCallback needs a training environment with an ISR wrapper, got none; "
+            "write model = PPO(..., VecISRReward(venv))."
+        )
+    _warn_of_wrappers_outside(outside)
+    return VecConnection(env) if isinstance(env, VecISRReward) else EnvConnection(env)
+
+
+class VecConnection:
+    """
+    A connection to a ``VecISRReward``.
+
+    :param wrapper: The wrapper.
+    """
+
+    def __init__(self, wrapper: VecISRReward) -> None:
+        self.n_envs = wrapper.num_envs
+        self._wrapper = wrapper
+        self._composer = wrapper.composer
+
+    def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        """As :class:`Connection`'s."""
+        return self._wrapper.isr_spaces()
+
+    def connect(
+        self,
+        internal_reward: InternalReward,
+        probability: float,
+        coefficient: float,
+        rngs: Sequence[np.random.Generator],
+        keeps_unattended: bool,
+    ) -> None:
+        """As :class:`Connection`'s."""
+        self._composer.connect(internal_reward, probability, coefficient, rngs, keeps_unattended)
+
+    def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
+        """As :class:`Connection`'s."""
+        self._composer.update(internal_reward, probability, coefficient)
+
+    def disconnect(self) -> None:
+        """As :class:`Connection`'s."""
+        self._composer.disconnect()
+
+    def collect(self) -> list[Record]:
+        """As :class:`Connection`'s."""
+        return [self._composer.collect()]
+
+    def rngs(self) -> list[np.random.Generator]:
+        """As :class:`Connection`'s."""
+        return list(self._composer.attendance.rngs)
+
+    def last_internal_rewards(self) -> Array:
+        """As :class:`Connection`'s."""
+        return self._composer.last_internal_rewards
+
+
+class EnvConnection:
+    """
+    A connection to an ``ISRRewardWrapper`` in each environment. The names given to ``env_method`` are those of its
+    methods.
+
+    :param venv: The environments.
+    """
+
+    def __init__(self, venv: VecEnv) -> None:
+        self.n_envs = venv.num_envs
+        self._venv = venv
+        self._warn_of_monitor_outside()
+
+    def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        """As :class:`Connection`'s."""
+        observation_space, action_space = self._venv.env_method("isr_spaces", indices=0)[0]
         return observation_space, action_space
 
     def connect(
@@ -63,62 +152,36 @@ class Connection:
         probability: float,
         coefficient: float,
         rngs: Sequence[np.random.Generator],
-        keeps_unlabelled: bool,
+        keeps_unattended: bool,
     ) -> None:
-        """As ``RewardComposer.connect``; one generator for each environment."""
-        common = internal_reward, probability, coefficient
-        if self._vec_wrapper is not None:
-            self._vec_wrapper.isr_call("connect", *common, rngs, keeps_unlabelled)
-            return
+        """As :class:`Connection`'s."""
         for i, rng in enumerate(rngs):
-            self._base.env_method("isr_call", "connect", *common, [rng], keeps_unlabelled, indices=i)
+            arguments = (internal_reward, probability, coefficient, rng, keeps_unattended)
+            self._venv.env_method("isr_connect", *arguments, indices=i)
 
     def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
-        """As ``RewardComposer.update``."""
-        self._call("update", internal_reward, probability, coefficient)
+        """As :class:`Connection`'s."""
+        self._venv.env_method("isr_update", internal_reward, probability, coefficient)
 
     def disconnect(self) -> None:
-        """As ``RewardComposer.disconnect``."""
-        self._call("disconnect")
+        """As :class:`Connection`'s."""
+        self._venv.env_method("isr_disconnect")
+
+    def collect(self) -> list[Record]:
+        """As :class:`Connection`'s."""
+        return list(self._venv.env_method("isr_collect"))
 
     def rngs(self) -> list[np.random.Generator]:
-        """
-        :return: The presence generators of all environments, as they are by now.
-        """
-        return [rng for rngs in self._call("rngs") for rng in rngs]
-
-    def take_labels(self) -> list[LabelBatch]:
-        """
-        :return: The labels given since the last call.
-        """
-        return [labels for labels in self._call("take_labels") if labels is not None]
-
-    def take_unlabelled(self) -> list[Unlabelled]:
-        """
-        :return: What the caregiver missed since the last call, if that is kept.
-        """
-        return [missed for missed in self._call("take_unlabelled") if missed is not None]
+        """As :class:`Connection`'s."""
+        return list(self._venv.env_method("isr_rng"))
 
     def last_internal_rewards(self) -> Array:
-        """
-        :return: ``R_i`` in the utilities of the last step, ``[n_envs]``; NaN where the caregiver attended.
-        """
-        return np.concatenate(self._call("last_internal_rewards"))
-
-    def take_sums(self) -> Sums:
-        """
-        :return: What happened since the last call, added up over environments.
-        """
-        return Sums(*np.sum(self._call("take_sums"), axis=0).tolist())
-
-    def _call(self, method: str, *args: Any) -> list[Any]:
-        if self._vec_wrapper is not None:
-            return [self._vec_wrapper.isr_call(method, *args)]
-        return self._base.env_method("isr_call", method, *args)
+        """As :class:`Connection`'s."""
+        return np.array(self._venv.env_method("isr_last_internal_reward"))
 
     def _warn_of_monitor_outside(self) -> None:
-        monitored = self._base.env_is_wrapped(Monitor)
-        if any(m and not inside for m, inside in zip(monitored, self._base.env_method("isr_monitored"), strict=True)):
+        monitored = self._venv.env_is_wrapped(Monitor)
+        if any(m and not inside for m, inside in zip(monitored, self._venv.env_method("isr_monitored"), strict=True)):
             warnings.warn(
                 "A Monitor outside ISRRewardWrapper reports the utility as if it were the true reward; "
                 "write ISRRewardWrapper(Monitor(env)).",
@@ -126,12 +189,28 @@ class Connection:
             )
 
 
+def check_algorithm(model: BaseAlgorithm) -> None:
+    """
+    Check that the rewards of a wrapper reach an algorithm.
+
+    :param model: The learner.
+    :raises ValueError: If it takes its rewards elsewhere.
+    """
+    # By name: sb3-contrib is an extra.
+    if any(base.__name__ == "ARS" for base in type(model).__mro__):
+        raise ValueError("ARS maximizes the Monitor's reward, which no ISR wrapper changes; use another algorithm.")
+    if isinstance(getattr(model, "replay_buffer", None), HerReplayBuffer):
+        raise ValueError(
+            "HerReplayBuffer recomputes rewards by the environment, past any ISR wrapper; use the ReplayBuffer."
+        )
+
+
 def _warn_of_wrappers_outside(outside: Sequence[VecEnv]) -> None:
     for env in outside:
         if isinstance(env, VecNormalize) and env.norm_reward:
             warnings.warn(
-                "VecNormalize(norm_reward=True) outside the ISR wrapper rescales utilities by their own spread, which "
-                "changes when the caregiver leaves; write VecNormalize(venv, norm_reward=False).",
+                "VecNormalize(norm_reward=True) outside the ISR wrapper rescales utilities by their own standard "
+                "deviation, which changes when the caregiver leaves; write VecNormalize(venv, norm_reward=False).",
                 stacklevel=2,
             )
         if isinstance(env, VecMonitor):

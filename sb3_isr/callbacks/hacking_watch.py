@@ -1,37 +1,33 @@
-"""A watch on reward hacking, which needs no truth."""
+"""HackingWatch: flags likely reward hacking without the true reward."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-from stable_baselines3.common.callbacks import BaseCallback
 
-from sb3_isr.callbacks.isr_callback import ISRCallback
-from sb3_isr.common.spaces import Array, Observations
+from sb3_isr.callbacks.child import ISRChildCallback
+from sb3_isr.common.batches import Array, Observations
 from sb3_isr.isr.model import InternalSocialReward
-from sb3_isr.labels.store import Unlabelled
+from sb3_isr.labels.batch import LabelBatch, QueryPool
 
-Remedy = Literal["warn", "stop", "roll_back", "lower", "ask"]
-_REMEDIES = ("warn", "stop", "roll_back", "lower", "ask")
+Remedy = Literal["warn", "stop", "roll_back", "lower", "query"]
 
-#: Of the labels' range: what separates learners that will collapse from those that will not, see docs/few_labels.md.
-MOST_DOUBT = 0.06
-MOST_RISE = 0.05
-
-
-#: What a watch remembers of a training.
-_STATE = ("alarms", "_most_given", "_given", "_missed", "_healthy", "_must_roll_back")
+#: Relative to the range of the labels: they separate learners that collapse from those that do not, see
+#: docs/few_labels.md.
+MAX_DOUBT = 0.06
+MAX_RISE = 0.05
 
 
 class Alarm(NamedTuple):
     """
-    :param step: Environment steps made when it was raised.
-    :param doubt: The ISR's at that window, see :func:`doubt`.
-    :param rise: How far the mean internal reward was above the most that the caregiver ever gave; NaN if it never
-        attended. Both are relative to the labels' range.
+    An alarm of :class:`HackingWatch`. Doubt and rise are relative to the range of the labels.
+
+    :param step: Environment steps at which it was raised.
+    :param doubt: The ISR's doubt over that window, see :func:`doubt`.
+    :param rise: The mean internal reward above the highest mean that the caregiver gave; NaN if it never attended.
     """
 
     step: int
@@ -39,134 +35,150 @@ class Alarm(NamedTuple):
     rise: float
 
 
-class HackingWatch(BaseCallback):
+class HackingWatch(ISRChildCallback):
     """
-    Raises an alarm when the learner, whose caregiver is gone, lives on what its ISR doubts, or is paid too well.
+    Raises an alarm when the learner, whose caregiver has left, collects reward where the ISR is uncertain, or more
+    reward than the caregiver ever gave.
 
-    A learner that hacks its ISR is drawn to what no label has taught. There the members of the ISR say what the
-    caregiver never would, and each says something else: that is seen before the true social return falls. Or else they
-    are all wrong alike; then the learner soon gets more, in the mean over a window, than the caregiver ever gave. For
-    each window ``isr/doubt`` and ``isr/rise`` are logged, and at an alarm the remedy is taken.
+    A learner that exploits its ISR is drawn to transitions that no label has taught. There the members of the ISR
+    predict what the caregiver never gives, and each something else, before the true social return falls; or they are
+    all wrong in the same way, and the learner soon gets more, in the mean over a window, than the caregiver ever gave.
+    For each window ``isr/doubt`` and ``isr/rise`` are logged. It is a child callback:
+    ``ISRCallback(callback=HackingWatch())``.
 
-    :param internalizing: Whose ISR is watched. Give both to ``learn``, this one second.
-    :param most_doubt: An alarm is raised where :func:`doubt` is greater than this.
-    :param most_rise: And where the mean internal reward is higher than the caregiver's highest by more than this, a
-        fraction of the labels' range.
-    :param remedy: "warn"; "stop" the training; "roll_back" the learner to what it was at the last window without an
-        alarm (as often as there is one); "lower" the weight of ``R_i`` to half of what it was; "ask" the caregiver, who
-        needs a budget: ``ISRCallback(ask="ask_when_unsure_500")``.
-    :param window: How many transitions are looked at together, at least.
-    :param n_labels: For how many labels the caregiver is called back, where that is the remedy.
+    :param max_doubt: An alarm is raised if :func:`doubt` is greater than this.
+    :param max_rise: An alarm is raised if the mean internal reward is above the caregiver's highest by more than this
+        fraction of the range of the labels.
+    :param remedy: "warn"; "stop" the training; "roll_back" the learner to its parameters at the last window without an
+        alarm (any number of times); "lower" the weight of ``R_i`` by half; "query" the caregiver, for which labels
+        must be reserved: ``ISRCallback(queries="uncertainty_500")``.
+    :param window: The smallest number of transitions that are judged together.
+    :param n_labels: Number of labels of a round of queries, with the remedy "query".
     :raises ValueError: If the remedy is not known, or a number is not positive; and when training starts, if the
-        remedy is to ask and there is no budget for call-backs.
+        remedy is to query and no labels are reserved for it.
     """
+
+    needs_transitions = True
 
     def __init__(
         self,
-        internalizing: ISRCallback,
-        most_doubt: float = MOST_DOUBT,
-        most_rise: float = MOST_RISE,
+        max_doubt: float = MAX_DOUBT,
+        max_rise: float = MAX_RISE,
         remedy: Remedy = "warn",
         window: int = 2048,
         n_labels: int = 20,
     ) -> None:
         super().__init__()
-        if remedy not in _REMEDIES:
-            raise ValueError(f"remedy must be one of {', '.join(_REMEDIES)}, got {remedy!r}.")
-        if not (most_doubt > 0 and most_rise > 0 and window >= 1 and n_labels >= 1):
+        if remedy not in get_args(Remedy):
+            raise ValueError(f"remedy must be one of {', '.join(get_args(Remedy))}, got {remedy!r}.")
+        if not (max_doubt > 0 and max_rise > 0 and window >= 1 and n_labels >= 1):
             raise ValueError(
-                "most_doubt, most_rise, window and n_labels must be positive, "
-                f"got most_doubt={most_doubt!r}, most_rise={most_rise!r}, window={window!r}, n_labels={n_labels!r}."
+                "max_doubt, max_rise, window and n_labels must be positive, "
+                f"got max_doubt={max_doubt!r}, max_rise={max_rise!r}, window={window!r}, n_labels={n_labels!r}."
             )
-        self.internalizing = internalizing
-        self.most_doubt = most_doubt
-        self.most_rise = most_rise
+        self.max_doubt = max_doubt
+        self.max_rise = max_rise
         self.remedy = remedy
         self.window = window
         self.n_labels = n_labels
         #: All alarms so far.
         self.alarms: list[Alarm] = []
-        self._most_given = float("nan")
-        self._given: list[np.ndarray] = []
-        self._missed: Unlabelled | None = None
-        self._healthy: dict[str, Any] | None = None
+        self._highest_mean = float("nan")
+        self._social_rewards: list[Array] = []
+        self._unattended: QueryPool | None = None
+        self._last_good_parameters: dict[str, Any] | None = None
         self._must_roll_back = False
         self._must_stop = False
-        internalizing.listeners.append(self)
 
-    def attend(self, social_rewards: np.ndarray) -> None:
+    def on_labels(self, labels: LabelBatch) -> None:
         """
-        :param social_rewards: What the caregiver gave for what it attended, float32 ``[n]``.
-        """
-        self._given.append(social_rewards)
-        if sum(map(len, self._given)) >= self.window:
-            self._most_given = float(np.fmax(self._most_given, np.concatenate(self._given).mean()))
-            self._given = []
+        Remember the highest mean over a window that the caregiver gave.
 
-    def miss(self, missed: Unlabelled) -> None:
+        :param labels: The labels of transitions that it attended.
         """
-        :param missed: What the learner did without the caregiver.
+        self.add_social_rewards(labels.social_rewards)
+
+    def add_social_rewards(self, social_rewards: Array) -> None:
         """
-        self._missed = missed if self._missed is None else self._missed.followed_by(missed, self.window)
-        if len(self._missed) < self.window:
+        Remember the highest mean over a window that the caregiver gave.
+
+        :param social_rewards: float32 ``[n]``.
+        """
+        self._social_rewards.append(social_rewards)
+        if sum(map(len, self._social_rewards)) >= self.window:
+            self._highest_mean = float(np.fmax(self._highest_mean, np.concatenate(self._social_rewards).mean()))
+            self._social_rewards = []
+
+    def on_unattended(self, unattended: QueryPool) -> None:
+        """
+        Judge what the learner did without the caregiver, once it fills a window.
+
+        :param unattended: The transitions.
+        """
+        self._unattended = unattended if self._unattended is None else self._unattended.extend(unattended, self.window)
+        if len(self._unattended) < self.window:
             return
-        window, self._missed = self._missed, None
-        if np.isnan(self._most_given) and self._given:  # it gave less than a window
-            self._most_given = float(np.concatenate(self._given).mean())
-        isr = self.internalizing.isr
-        low, high = isr.label_range or (0.0, 0.0)
-        if low == high:
+        window, self._unattended = self._unattended, None
+        if np.isnan(self._highest_mean) and self._social_rewards:  # the caregiver gave less than a window
+            self._highest_mean = float(np.concatenate(self._social_rewards).mean())
+        isr = self.isr_callback.isr
+        if isr.label_range is None or not isr.label_range.width:
             return
         income = float(isr.predict(window.observations, window.actions).mean())
-        seen = Alarm(
+        judgement = Alarm(
             self.model.num_timesteps,
             doubt(isr, window.observations, window.actions),
-            (income - self._most_given) / (high - low),
+            (income - self._highest_mean) / isr.label_range.width,
         )
-        self.logger.record("isr/doubt", seen.doubt)
-        self.logger.record("isr/rise", seen.rise)
-        if seen.doubt > self.most_doubt or seen.rise > self.most_rise:
-            self.alarms.append(seen)
-            self._remedy(seen)
+        self.logger.record("isr/doubt", judgement.doubt)
+        self.logger.record("isr/rise", judgement.rise)
+        if judgement.doubt > self.max_doubt or judgement.rise > self.max_rise:
+            self.alarms.append(judgement)
+            self._apply_remedy(judgement)
         elif self.remedy == "roll_back":
-            self._healthy = copy.deepcopy(self.model.get_parameters())
+            self._last_good_parameters = copy.deepcopy(self.model.get_parameters())
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """
-        :return: What a checkpoint holds of it.
-        """
-        return {name: vars(self)[name] for name in _STATE}
+        Get what a checkpoint must hold of it.
 
-    def restore(self, state: dict[str, Any]) -> None:
+        :return: Alarms, the highest mean, the window so far, and parameters to roll back to.
         """
-        :param state: What a checkpoint held.
+        names = ("alarms", "_highest_mean", "_social_rewards", "_unattended", "_last_good_parameters")
+        return {name: vars(self)[name] for name in (*names, "_must_roll_back")}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """
+        Continue from a checkpoint.
+
+        :param state: What :meth:`state_dict` returned.
         """
         vars(self).update(state)
         if self.remedy == "lower":
-            self.internalizing.coefficient /= 2 ** len(self.alarms)
+            self.isr_callback.coefficient /= 2 ** len(self.alarms)
 
-    def _remedy(self, alarm: Alarm) -> None:
+    def _apply_remedy(self, alarm: Alarm) -> None:
         if self.remedy == "stop":
             self._must_stop = True
         elif self.remedy == "roll_back":
-            self._must_roll_back = self._healthy is not None
+            self._must_roll_back = self._last_good_parameters is not None
         elif self.remedy == "lower":
-            self.internalizing.weigh(self.internalizing.coefficient / 2)
-        elif self.remedy == "ask":
-            self.internalizing.call_back(self.n_labels)
+            self.isr_callback.set_coefficient(self.isr_callback.coefficient / 2)
+        elif self.remedy == "query":
+            self.isr_callback.query(self.n_labels)
         elif len(self.alarms) == 1:
             warnings.warn(
-                f"The learner may be hacking its ISR. At step {alarm.step} the ISR's doubt of what it does is "
-                f"{alarm.doubt:.2g} of the labels' range (most_doubt={self.most_doubt:g}), and the mean internal "
-                f"reward is {alarm.rise:.2g} of it above the caregiver's highest (most_rise={self.most_rise:g}). "
-                "Call the caregiver back, or stop.",
+                f"The learner may be hacking its ISR. At step {alarm.step} the ISR's doubt about what it does is "
+                f"{alarm.doubt:.2g} of the range of the labels (max_doubt={self.max_doubt:g}), and the mean internal "
+                f"reward is {alarm.rise:.2g} of it above the caregiver's highest (max_rise={self.max_rise:g}). "
+                "Query the caregiver, or stop.",
                 stacklevel=2,
             )
 
     def _on_training_start(self) -> None:
-        if self.remedy == "ask":
-            self.internalizing.check_call_back()
-        self._must_stop = False  # an alarm ends the training it was raised in, not the next
+        if self.remedy == "query":
+            self.isr_callback.internalizer.check_queries()
+        self._must_stop = False  # an alarm ends the training in which it was raised, not the next
 
     def _on_rollout_start(self) -> None:
         # Not before: on-policy, the learner is still to learn from the rollout that raised the alarm.
@@ -178,8 +190,8 @@ class HackingWatch(BaseCallback):
     def _roll_back(self) -> None:
         if self._must_roll_back:
             self._must_roll_back = False
-            assert self._healthy is not None
-            self.model.set_parameters(copy.deepcopy(self._healthy), device=self.model.device)
+            assert self._last_good_parameters is not None
+            self.model.set_parameters(copy.deepcopy(self._last_good_parameters), device=self.model.device)
 
     def _on_step(self) -> bool:
         return not self._must_stop
@@ -187,18 +199,17 @@ class HackingWatch(BaseCallback):
 
 def doubt(isr: InternalSocialReward, observations: Observations, actions: Array) -> float:
     """
-    How far what the members say is from the nearest thing that the caregiver would say, and from one another (their
-    standard deviation), relative to the labels' range. It is a mean over transitions, each weighted by what it is paid
-    above the lowest label: a learner is not drawn to what an ISR is in doubt of and does not pay for.
+    Compute the doubt of an ISR about transitions: how far the members' predictions are from the nearest label, and from
+    one another (their standard deviation), relative to the range of the labels. It is a mean over transitions, each
+    weighted by its internal reward above the lowest label: a learner is not drawn to what an ISR does not pay for.
 
     :param isr: The ISR, trained on labels of some range.
     :param observations: Array ``[n, *shape]``, or a dictionary of such arrays.
     :param actions: Array ``[n, *shape]``.
-    :return: Its doubt of these; 0 if it pays for none.
+    :return: Its doubt; 0 if it pays for none of the transitions.
     """
     assert isr.label_range is not None
-    low, high = isr.label_range
-    said = isr.predict_members(observations, actions)
-    distance = np.abs(said - isr.nearest_labels(said)).mean(axis=0) + said.std(axis=0)
-    paid = np.maximum(isr.predict(observations, actions) - low, 0.0)
-    return float((paid * distance).sum() / paid.sum()) / (high - low) if paid.any() else 0.0
+    predictions = isr.predict_members(observations, actions)
+    distance = np.abs(predictions - isr.label_range.nearest(predictions)).mean(axis=0) + predictions.std(axis=0)
+    paid = np.maximum(isr.predict(observations, actions) - isr.label_range.low, 0.0)
+    return float((paid * distance).sum() / paid.sum()) / isr.label_range.width if paid.any() else 0.0

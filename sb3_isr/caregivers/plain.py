@@ -1,4 +1,4 @@
-"""Caregivers written with plain values, for YAML."""
+"""Caregivers written as plain values, for YAML."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from inspect import isclass
 from typing import Any, cast
 
 from sb3_isr.caregivers.base import Caregiver, FunctionCaregiver
-from sb3_isr.common.dotted_names import named
+from sb3_isr.common.dotted_names import import_plain
 
 #: ``package.Class``, or ``{package.Class: {argument: value}}`` as RL Zoo writes wrappers.
 PlainCaregiver = str | Mapping[str, Mapping[str, Any]]
@@ -20,18 +20,10 @@ def plain_caregiver(caregiver: PlainCaregiver) -> Caregiver:
     :param caregiver: The dotted name of a class, or of a function of a :class:`~sb3_isr.Transition`; or the name with
         the class's keyword arguments, ``{"sb3_isr.NoisyCaregiver": {"caregiver": "sb3_isr.PraiseCaregiver"}}``.
     :return: The caregiver.
-    :raises ValueError: If it has another form, or nothing has that name.
+    :raises ValueError: If it has another form, or nothing of that name can be imported.
     """
-    if isinstance(caregiver, str):
-        caregiver = {caregiver: {}}
-    if len(caregiver) != 1:
-        raise ValueError(
-            "A caregiver in plain values is one dotted name, alone or with its arguments as "
-            f"{{package.Class: {{argument: value}}}}, got {caregiver!r}; see to the indentation."
-        )
-    ((name, kwargs),) = caregiver.items()
-    kind = named(name)
-    if not isclass(kind):  # a function
+    kind, kwargs = import_plain(caregiver)
+    if not isclass(kind):
         return FunctionCaregiver(kind)
     if "caregiver" in kwargs:
         kwargs = {**kwargs, "caregiver": plain_caregiver(kwargs["caregiver"])}

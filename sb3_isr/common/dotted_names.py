@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Mapping
+from pkgutil import resolve_name
 from typing import Any
 
 
-def named(name: str) -> Any:
+def import_name(name: str) -> Any:
     """
-    Import what a dotted name stands for.
+    Import a class or function by its dotted name.
 
     :param name: ``package.module.Name``.
     :return: The class or function.
     :raises ValueError: If nothing of that name can be imported.
     """
-    module, _, attribute = name.rpartition(".")
     try:
-        return getattr(import_module(module), attribute)
+        return resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"A dotted name must stand for something that can be imported, got {name!r} ({error}); "
-            "write package.module.Name, and see that the package is installed or on PYTHONPATH."
+            f"A dotted name must refer to something that can be imported, got {name!r} ({error}); "
+            "write package.module.Name, and make sure that the package is installed or on PYTHONPATH."
         ) from error
+
+
+def import_plain(plain: str | Mapping[str, Mapping[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    """
+    Import what YAML names, alone or with keyword arguments.
+
+    :param plain: ``package.module.Name``, or ``{package.module.Name: {argument: value}}`` as RL Zoo writes wrappers.
+    :return: The class or function, and its keyword arguments.
+    :raises ValueError: If it has another form, or nothing of that name can be imported.
+    """
+    if isinstance(plain, str):
+        plain = {plain: {}}
+    if len(plain) != 1:
+        raise ValueError(
+            "YAML names one class, alone or with its arguments as {package.Class: {argument: value}}, "
+            f"got {plain!r}; check the indentation."
+        )
+    ((name, kwargs),) = plain.items()
+    return import_name(name), dict(kwargs)
+
+
+def import_classes(kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
+    """
+    Import the classes that keyword arguments give by their dotted names.
+
+    :param kwargs: Keyword arguments; the names of those that are classes end in ``_class`` or ``_fn``.
+    :return: The same with classes in place of their names.
+    :raises ValueError: If a class cannot be imported.
+    """
+    return {
+        key: import_name(value) if isinstance(value, str) and key.endswith(("_class", "_fn")) else value
+        for key, value in (kwargs or {}).items()
+    }

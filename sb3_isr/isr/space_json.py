@@ -11,7 +11,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from sb3_isr.common.spaces import MAX_NUMBERS, Array
+from sb3_isr.common.batches import Array
+from sb3_isr.common.spaces import MAX_NUMBERS
 
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 #: Those of a Box.

@@ -1,4 +1,4 @@
-"""Fits an ISR to a caregiver's labels."""
+"""Trains an ISR on a caregiver's labels."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional as F
 
-from sb3_isr.isr.model import InternalSocialReward, private_randomness
-from sb3_isr.labels.store import MOST_VALUES, LabelStore
+from sb3_isr.common.randomness import private_torch_generator
+from sb3_isr.isr.model import InternalSocialReward
+from sb3_isr.labels.store import LabelStore
 
 
 class TrainingMetrics(NamedTuple):
     """
-    What one call of :func:`fit` did.
+    Results of one training.
 
     :param train_loss: Mean squared error over the balanced batches of the last tenth of the gradient steps.
-    :param held_out_mse: Mean squared error on the held-out labels as they came (not balanced), without a gradient;
-        NaN if none is held out. Both are in units of the social reward, squared.
-    :param n_labels: Labels in the store, those held out among them.
-    :param gradient_steps: Gradient steps taken.
+    :param held_out_mse: Mean squared error on the held-out labels (not balanced), without a gradient; NaN if none is
+        held out. Both are in units of the social reward, squared.
+    :param n_labels: Number of labels in the store, including the held-out ones.
+    :param gradient_steps: Number of gradient steps.
     """
 
     train_loss: float
@@ -29,90 +30,143 @@ class TrainingMetrics(NamedTuple):
     gradient_steps: int
 
 
-def fit(
-    isr: InternalSocialReward,
-    store: LabelStore,
-    gradient_steps: int = 2000,
-    batch_size: int = 256,
-    max_grad_norm: float = 1.0,
-    seed: int = 0,
-) -> TrainingMetrics:
+class ISRTrainer:
     """
-    Regress the labels on observation and action, each member by itself. Training goes on from the ISR's present weights
-    and optimizer. The learning rate falls to 0 over the gradient steps (a half cosine), so that the last batches leave
-    no noise behind.
+    Regresses the labels on observation and action, each member by itself.
 
-    :param isr: The model; changed in place.
-    :param store: The labels.
-    :param gradient_steps: How many batches to fit. One epoch is ``len(store) / batch_size`` of them.
-    :param batch_size: Labels in a batch.
-    :param max_grad_norm: The gradient's norm is clipped at this, times the root of the number of members.
-    :param seed: Seeds what a network of one's own draws while training (dropout, say). The global generators are
-        left as they were, so that the learner's own run does not change.
-    :return: How well it went.
-    :raises ValueError: If the store holds no label, or a number of steps or labels is not positive.
+    Each training continues from the ISR's present weights and the optimizer's state. Within a training the learning
+    rate falls to 0 (a half cosine, Loshchilov & Hutter 2017), so that the last batches leave no noise behind.
+
+    :param isr: The ISR; changed in place.
+    :param learning_rate: The optimizer's.
+    :param optimizer_class: Any of ``torch.optim``.
+    :param optimizer_kwargs: Its further keyword arguments.
+    :param gradient_steps: Number of gradient steps of each training. An epoch has ``len(store) / batch_size`` of them.
+    :param batch_size: Number of labels in a batch.
+    :param max_grad_norm: The gradient's norm is clipped at this, times the square root of the number of members.
+    :param l1_coef: Coefficient of an L1 penalty on the weights of the MLP's first layer (the lasso, Tibshirani 1996),
+        relative to the squared range of the labels: a caregiver praises for few of the things that can be seen, and
+        with few labels this finds which. Try 0.006.
+    :param action_contrast: Whether the first member is also trained to predict 0 for the praised observations with
+        other actions. A learner that knows its task shows no others, so that no label says whether the action matters.
+    :param seed: Seeds what a network draws while training (dropout, say); the global generators are left as they were.
+    :raises ValueError: If a number is out of range.
     """
-    if gradient_steps < 1 or batch_size < 1:
-        raise ValueError(f"gradient_steps and batch_size must be at least 1, got {gradient_steps} and {batch_size}.")
-    last_tenth = max(1, gradient_steps // 10)
-    loss_sum = torch.zeros((), device=isr.device)
-    learning_rates = [group["lr"] for group in isr.optimizer.param_groups]
-    isr.label_range, isr.label_values = _labels_seen(isr, store)
-    isr.train()
-    with private_randomness(seed, isr.device):
-        for step in range(gradient_steps):
-            for group, learning_rate in zip(isr.optimizer.param_groups, learning_rates, strict=True):
-                group["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * step / gradient_steps))
-            batch = store.sample(batch_size)
-            observations, actions = isr.tensors(batch.observations, batch.actions)
-            social_rewards = isr.tensor(batch.social_rewards)
-            said = isr.members(observations, actions)
-            loss = F.mse_loss(said, social_rewards.expand_as(said))
-            objective = isr.n_members * loss
-            if isr.sparsity:
-                objective = objective + isr.penalty()
-            if isr.contrast:
-                objective = objective + _contrast(isr, observations, actions, social_rewards)
-            isr.optimizer.zero_grad()
-            objective.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(isr.parameters(), max_grad_norm * math.sqrt(isr.n_members))
-            isr.optimizer.step()
-            if step >= gradient_steps - last_tenth:
-                loss_sum += loss.detach()
-    for group, learning_rate in zip(isr.optimizer.param_groups, learning_rates, strict=True):
-        group["lr"] = learning_rate
-    isr.eval()
-    return TrainingMetrics(float(loss_sum) / last_tenth, held_out_mse(isr, store), len(store), gradient_steps)
 
+    def __init__(
+        self,
+        isr: InternalSocialReward,
+        learning_rate: float = 1e-3,
+        optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_kwargs: dict[str, Any] | None = None,
+        gradient_steps: int = 2000,
+        batch_size: int = 256,
+        max_grad_norm: float = 1.0,
+        l1_coef: float = 0.0,
+        action_contrast: bool = False,
+        seed: int = 0,
+    ) -> None:
+        if gradient_steps < 1 or batch_size < 1:
+            raise ValueError(
+                f"gradient_steps and batch_size must be at least 1, got {gradient_steps!r} and {batch_size!r}."
+            )
+        if not 0.0 <= l1_coef < math.inf:
+            raise ValueError(f"l1_coef must be 0 or more, got {l1_coef!r}.")
+        self.isr = isr
+        self.gradient_steps = gradient_steps
+        self.batch_size = batch_size
+        self.max_grad_norm = max_grad_norm
+        self.l1_coef = float(l1_coef)
+        self.action_contrast = action_contrast
+        self.seed = seed
+        self.n_trainings = 0
+        self.optimizer = optimizer_class(
+            isr.parameters(),
+            lr=learning_rate,
+            **(optimizer_kwargs or {}),  # type: ignore[call-arg]
+        )
 
-def _labels_seen(
-    isr: InternalSocialReward, store: LabelStore
-) -> tuple[tuple[float, float] | None, tuple[float, ...] | None]:
-    """Range and different values of the labels that it was trained on before, and of those in the store."""
-    before, new = isr.label_range, store.label_range
-    if before is None or new is None:
-        return store.label_range, store.label_values
-    both = min(before[0], new[0]), max(before[1], new[1])
-    if isr.label_values is None or store.label_values is None:
-        return both, None
-    values = sorted({*isr.label_values, *store.label_values})
-    return both, tuple(values) if len(values) <= MOST_VALUES else None
+    def train(self, store: LabelStore) -> TrainingMetrics:
+        """
+        Train the ISR.
 
+        :param store: The labels.
+        :return: How well it went.
+        :raises ValueError: If the store holds no label to train on.
+        """
+        isr, optimizer = self.isr, self.optimizer
+        last_tenth = max(1, self.gradient_steps // 10)
+        loss_sum = torch.zeros((), device=isr.device)
+        learning_rates = [group["lr"] for group in optimizer.param_groups]
+        self._update_label_range(store)
+        isr.train()
+        with private_torch_generator(self.seed + self.n_trainings, isr.device):
+            for step in range(self.gradient_steps):
+                factor = 0.5 * (1 + math.cos(math.pi * step / self.gradient_steps))
+                for group, learning_rate in zip(optimizer.param_groups, learning_rates, strict=True):
+                    group["lr"] = learning_rate * factor
+                mse = self._gradient_step(store)
+                if step >= self.gradient_steps - last_tenth:
+                    loss_sum += mse
+        for group, learning_rate in zip(optimizer.param_groups, learning_rates, strict=True):
+            group["lr"] = learning_rate
+        isr.eval()
+        self.n_trainings += 1
+        return TrainingMetrics(float(loss_sum) / last_tenth, held_out_mse(isr, store), len(store), self.gradient_steps)
 
-def _contrast(isr: InternalSocialReward, observations: Any, actions: Any, social_rewards: Any) -> torch.Tensor:
-    """The first member's squared error, if what was praised had earned nothing with another of the batch's actions."""
-    others = actions[torch.randperm(len(actions), device=actions.device)]
-    is_other = (others != actions).reshape(len(actions), -1).any(dim=1) & (social_rewards > 0)
-    said = isr.members(observations, others)[0]
-    squared_error: torch.Tensor = (is_other * said**2).sum() / is_other.sum().clamp(min=1)
-    return squared_error
+    def state_dict(self) -> dict[str, Any]:
+        """
+        Get what a later training depends on, besides the ISR and the labels.
+
+        :return: The optimizer's state and the number of trainings.
+        """
+        return {"optimizer": self.optimizer.state_dict(), "n_trainings": self.n_trainings}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """
+        Continue from an earlier state.
+
+        :param state: What :meth:`state_dict` returned.
+        """
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.n_trainings = state["n_trainings"]
+
+    def _update_label_range(self, store: LabelStore) -> None:
+        """The range covers the labels that the ISR was trained on before, too."""
+        before, new = self.isr.label_range, store.label_range
+        self.isr.label_range = new if before is None or new is None else before.union(new)
+
+    def _gradient_step(self, store: LabelStore) -> torch.Tensor:
+        """Returns the mean squared error of the batch."""
+        isr = self.isr
+        batch = store.sample(self.batch_size)
+        observations, actions = isr.tensors(batch.observations, batch.actions)
+        social_rewards = isr.tensor(batch.social_rewards)
+        predictions = isr.forward_members(observations, actions)
+        mse = F.mse_loss(predictions, social_rewards.expand_as(predictions))
+        objective = isr.n_members * mse  # the members' sum, so that each has the gradient that it has by itself
+        if self.l1_coef:
+            objective = objective + self._l1_penalty()
+        if self.action_contrast:
+            objective = objective + _contrast_loss(isr, observations, actions, social_rewards)
+        self.optimizer.zero_grad()
+        objective.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(isr.parameters(), self.max_grad_norm * math.sqrt(isr.n_members))
+        self.optimizer.step()
+        return mse.detach()
+
+    def _l1_penalty(self) -> torch.Tensor:
+        width = self.isr.label_range.width if self.isr.label_range is not None else 0.0
+        return self.l1_coef * width**2 * next(self.isr.net.parameters()).abs().sum()
 
 
 def held_out_mse(isr: InternalSocialReward, store: LabelStore) -> float:
     """
-    :param isr: The model.
+    Compute the mean squared error on the held-out labels, without a gradient.
+
+    :param isr: The ISR.
     :param store: The labels, some of them held out.
-    :return: Mean squared error on the held-out labels, without a gradient; NaN if none is held out.
+    :return: The error, in units of the social reward, squared; NaN if none is held out.
     """
     squared_error, n = 0.0, 0
     for batch in store.held_out_batches():
@@ -120,3 +174,12 @@ def held_out_mse(isr: InternalSocialReward, store: LabelStore) -> float:
         squared_error += float((error.astype(float) ** 2).sum())
         n += len(error)
     return squared_error / n if n else float("nan")
+
+
+def _contrast_loss(isr: InternalSocialReward, observations: Any, actions: Any, social_rewards: Any) -> torch.Tensor:
+    """The first member's squared error if praised observations earned 0 with another of the batch's actions."""
+    others = actions[torch.randperm(len(actions), device=actions.device)]
+    is_other = (others != actions).reshape(len(actions), -1).any(dim=1) & (social_rewards > 0)
+    predictions = isr.forward_members(observations, others)[0]
+    squared_error: torch.Tensor = (is_other * predictions**2).sum() / is_other.sum().clamp(min=1)
+    return squared_error

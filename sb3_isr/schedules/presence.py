@@ -145,7 +145,7 @@ def presence_schedule(presence: str | PresenceSchedule) -> PresenceSchedule:
 
 def attendance_probability(presence: PresenceSchedule, progress_remaining: float) -> float:
     """
-    Ask a schedule, and check what it says: schedules may be anyone's functions.
+    QuerySchedule a schedule, and check what it says: schedules may be anyone's functions.
 
     :param presence: The schedule.
     :param progress_remaining: Training progress that remains, from 1 on; below 0 where a training goes on past the end

@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_isr.callbacks import ISRCallback
 from sb3_isr.envs import CoinGameEnv, CoinGameVecEnv, ProsocialEnv, ProsocialVecEnv
-from sb3_isr.zoo.__main__ import ZooManager
+from sb3_isr.zoo.manager import ZooManager
 
 Entry = dict[str, Any]
 

@@ -47,8 +47,8 @@ def labels(trial: BaseTrial) -> dict[str, Any]:
     """
     kind = trial.suggest_categorical("ask", ["always", "at_random", "when_unsure"])
     if kind == "always":
-        return {"ask": "ask_always"}
-    asked = {"ask": f"ask_{kind}_{trial.suggest_int('budget', 50, 5000, log=True)}"}
+        return {"queries": "all"}
+    asked = {"queries": f"ask_{kind}_{trial.suggest_int('budget', 50, 5000, log=True)}"}
     return asked if kind == "at_random" else {**asked, "isr_kwargs": {"n_members": 5}}
 
 

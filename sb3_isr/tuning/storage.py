@@ -30,7 +30,7 @@ LEASE = 60
 #: The least that it can be: six signs of life come in it, once a second at most.
 SHORTEST_LEASE = 6
 #: How often a trial whose worker died is tried again: one that takes each worker with it must end some time.
-MOST_RETRIES = 3
+MAX_RETRIES = 3
 
 
 def open_storage(storage: str, lease: int = LEASE) -> BaseStorage:
@@ -42,7 +42,7 @@ def open_storage(storage: str, lease: int = LEASE) -> BaseStorage:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        callback = RetryHeartbeatStaleTrialCallback(max_retry=MOST_RETRIES)
+        callback = RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)
         if is_url(storage):
             return _open_database(storage, lease, callback)
         return _open_journal(Path(storage), lease, callback)

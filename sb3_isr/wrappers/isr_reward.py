@@ -1,4 +1,4 @@
-"""The ISR wrapper for one Gymnasium environment."""
+"""ISRRewardWrapper: the ISR wrapper for one Gymnasium environment."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 
 from sb3_isr.isr.model import InternalSocialReward
-from sb3_isr.wrappers.composer import RewardComposer
-from sb3_isr.wrappers.isr_actions import Hearing
+from sb3_isr.wrappers.composer import InternalReward, RewardComposer
+from sb3_isr.wrappers.isr_actions import ISRActions
+from sb3_isr.wrappers.recorder import Record
 
 
 class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -19,11 +20,11 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
     Turns the true reward into the utility ``U = R_e + P * R_s + (1 - P) * R_i``.
 
     Nothing changes until an :class:`~sb3_isr.ISRCallback` connects it. :class:`~sb3_isr.VecISRReward` does the same
-    for many environments in one call, and is faster. Put a ``Monitor`` inside: outside it reports U for the true
-    reward.
+    for many environments in one call, and is faster. Put a ``Monitor`` inside: outside it would report U as if it
+    were the true reward.
 
     :param env: An environment whose ``info["social_reward"]`` says which part of the reward is the caregiver's.
-    :param isr: A trained ISR that rewards from the first step on, as if the caregiver were gone for good.
+    :param isr: A trained ISR that rewards from the first step on, as if the caregiver had left for good.
     :raises ValueError: If the ISR was made for other spaces.
     """
 
@@ -31,24 +32,16 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         gym.utils.RecordConstructorArgs.__init__(self, isr=isr, _disable_deepcopy=True)
         gym.Wrapper.__init__(self, env)
         declared = env.get_wrapper_attr("isr_action_space") if env.has_wrapper_attr("isr_action_space") else None
-        self._hearing = Hearing(self.action_space, declared)
+        self._isr_actions = ISRActions(self.action_space, declared)
         if isr is not None:
             isr.check_spaces(*self.isr_spaces())
-        self._composer = RewardComposer(1, self._hearing, isr.predict if isr else None)
+        self._composer = RewardComposer(1, self._isr_actions, isr.predict if isr else None)
         self._observations: Any = None
-
-    def isr_call(self, method: str, *args: Any) -> Any:
-        """
-        How :class:`~sb3_isr.ISRCallback` reaches the part that applies the equation, in whatever process it lives.
-
-        :param method: Name of a method of ``RewardComposer``.
-        :param args: Its arguments.
-        :return: What it returns.
-        """
-        return getattr(self._composer, method)(*args)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """
+        Reset the environment.
+
         :param seed: Passed on.
         :param options: Passed on.
         :return: The first observation and its info.
@@ -60,6 +53,8 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """
+        Step the environment, and turn its reward into the utility.
+
         :param action: Passed on.
         :return: Observation, utility (a Python float), terminated, truncated and info.
         """
@@ -75,14 +70,57 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         self._observations = _batch_of_one(observation)
         return observation, float(utilities[0]), terminated, truncated, info
 
+    def isr_connect(
+        self,
+        internal_reward: InternalReward,
+        probability: float,
+        coefficient: float,
+        rng: np.random.Generator,
+        keeps_unattended: bool,
+    ) -> None:
+        """Call :meth:`RewardComposer.connect`; with its own name, because ``env_method`` may reach it by name only."""
+        self._composer.connect(internal_reward, probability, coefficient, [rng], keeps_unattended)
+
+    def isr_update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
+        """Call :meth:`RewardComposer.update`."""
+        self._composer.update(internal_reward, probability, coefficient)
+
+    def isr_disconnect(self) -> None:
+        """Call :meth:`RewardComposer.disconnect`."""
+        self._composer.disconnect()
+
+    def isr_collect(self) -> Record:
+        """Call :meth:`RewardComposer.collect`."""
+        return self._composer.collect()
+
+    def isr_rng(self) -> np.random.Generator:
+        """
+        Get the generator from which presence is drawn.
+
+        :return: As it is by now: in another process it is a copy of the one that was given to :meth:`isr_connect`.
+        """
+        return self._composer.attendance.rngs[0]
+
+    def isr_last_internal_reward(self) -> float:
+        """
+        Get ``R_i`` of the last step.
+
+        :return: ``R_i`` in its utility; NaN if the caregiver attended.
+        """
+        return float(self._composer.last_internal_rewards[0])
+
     def isr_spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
         """
-        :return: Observation space and action space of the ISR.
+        Get the spaces of the ISR.
+
+        :return: Observation space and action space.
         """
-        return self.observation_space, self._hearing.space
+        return self.observation_space, self._isr_actions.space
 
     def isr_monitored(self) -> bool:
         """
+        Look for a ``Monitor`` inside.
+
         :return: Whether a ``Monitor`` inside reports the true reward.
         """
         return is_wrapped(self.env, Monitor)

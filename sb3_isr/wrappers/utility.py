@@ -18,7 +18,7 @@ def utility(reward: Array, social_reward: Array, internal_reward: Array, presenc
     :param social_reward: Its social part ``R_s``, shape ``[n_envs]``, 0 where no label was given.
     :param internal_reward: ``R_i``, shape ``[n_envs]``.
     :param presence: ``P``, shape ``[n_envs]``: 1 where the caregiver attends, 0 where it is absent.
-    :return: ``U``, float64, shape ``[n_envs]``. Sums and differences of float32 numbers are exact in float64, so that
+    :return: ``U``, float64, shape ``[n_envs]``. RewardStatistics and differences of float32 numbers are exact in float64, so that
         with ``P = 1`` the true reward comes out bit for bit, and with ``P = 0`` no more of ``R_s`` is left in it than
         the environment's own rounding of ``R_e + R_s``; none where ``R_e = 0``.
     """

@@ -1,4 +1,4 @@
-"""The ISR wrapper for vectorized environments."""
+"""VecISRReward: the ISR wrapper for vectorized environments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.wrappers.composer import RewardComposer
-from sb3_isr.wrappers.isr_actions import Hearing, declared_by
+from sb3_isr.wrappers.isr_actions import ISRActions, isr_action_space_of
 
 
 class VecISRReward(VecEnvWrapper):
@@ -22,7 +22,7 @@ class VecISRReward(VecEnvWrapper):
     inside ``VecNormalize``.
 
     :param venv: Environments whose ``info["social_reward"]`` says which part of the reward is the caregiver's.
-    :param isr: A trained ISR that rewards from the first step on, as if the caregiver were gone for good.
+    :param isr: A trained ISR that rewards from the first step on, as if the caregiver had left for good.
     :raises ValueError: If ``VecNormalize`` is inside, or the ISR was made for other spaces.
     """
 
@@ -33,49 +33,48 @@ class VecISRReward(VecEnvWrapper):
                 "VecNormalize, so the internal reward would be lost. Write VecNormalize(VecISRReward(venv))."
             )
         super().__init__(venv)
-        self._hearing = Hearing(self.action_space, declared_by(venv))
+        self._isr_actions = ISRActions(self.action_space, isr_action_space_of(venv))
         if isr is not None:
             isr.check_spaces(*self.isr_spaces())
-        self._composer = RewardComposer(venv.num_envs, self._hearing, isr.predict if isr else None)
+        #: Applies the equation.
+        self.composer = RewardComposer(venv.num_envs, self._isr_actions, isr.predict if isr else None)
         self._observations: Any = None
         self._actions: Any = None
 
-    def isr_call(self, method: str, *args: Any) -> Any:
-        """
-        How :class:`~sb3_isr.ISRCallback` reaches the part that applies the equation, in whatever process it lives.
-
-        :param method: Name of a method of ``RewardComposer``.
-        :param args: Its arguments.
-        :return: What it returns.
-        """
-        return getattr(self._composer, method)(*args)
-
     def isr_spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
         """
-        :return: Observation space and action space of the ISR.
+        Get the spaces of the ISR.
+
+        :return: Observation space and action space.
         """
-        return self.observation_space, self._hearing.space
+        return self.observation_space, self._isr_actions.space
 
     def reset(self) -> VecEnvObs:
         """
+        Reset all environments.
+
         :return: The first observations, ``[n_envs, *shape]``.
         """
         self._observations = self.venv.reset()
-        self._composer.reset()
+        self.composer.reset()
         return self._observations  # type: ignore[no-any-return]
 
     def step_async(self, actions: np.ndarray) -> None:
         """
-        :param actions: ``[n_envs, *shape]``
+        Tell the environments to step.
+
+        :param actions: ``[n_envs, *shape]``.
         """
         self._actions = np.array(actions)  # a copy: an environment here may write into what it took
         self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """
+        Wait for the step, and turn its rewards into utilities.
+
         :return: Observations, utilities, dones and infos.
         """
         observations, rewards, dones, infos = self.venv.step_wait()
-        utilities = self._composer.compose(self._observations, self._actions, rewards, dones, infos)
+        utilities = self.composer.compose(self._observations, self._actions, rewards, dones, infos)
         self._observations = observations
         return observations, utilities, dones, infos

@@ -1,4 +1,4 @@
-"""The callback for RL Zoo, which gives its callbacks plain values and tells them nothing of the run."""
+"""ZooISRCallback: ISRCallback for RL Zoo, which gives callbacks plain values and tells them nothing about the run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dataclasses import asdict
 from io import BufferedIOBase
 from pathlib import Path
 
-from sb3_isr.callbacks.isr_callback import Clock, ISRCallback
-from sb3_isr.schedules.queries import Asked
+from sb3_isr.callbacks.internalizer import InternalizationState
+from sb3_isr.callbacks.isr_callback import ISRCallback
+from sb3_isr.schedules.query_scheduler import QueryCounts
 
 
 def isr_folder(model_path: str | os.PathLike[str]) -> Path:
@@ -60,11 +61,11 @@ class ZooISRCallback(ISRCallback):
         super()._on_training_end()
         self._is_learning = False  # and RL Zoo closes the environments before it saves
 
-    def _progress_remaining(self) -> float:
+    def _progress(self) -> float:
         if not self._steps_planned:
-            return super()._progress_remaining()
+            return super()._progress()
         # Past the end the schedules go on.
-        return 1.0 - (self._steps_before + self.model.num_timesteps) / self._steps_planned
+        return (self._steps_before + self.model.num_timesteps) / self._steps_planned
 
     def _save(
         self,
@@ -80,13 +81,13 @@ class ZooISRCallback(ISRCallback):
         folder = isr_folder(path)
         folder.mkdir(parents=True, exist_ok=True)
         if self._is_learning:
-            self._collect_labels()
-        self._write_learned(folder)
+            self.collect()
+        self.internalizer.save(folder)
         progress = {
             "steps": self._steps_before + self.model.num_timesteps,
             "steps_planned": self._steps_planned or self.model._total_timesteps,
-            "clock": asdict(self._clock),
-            "asked": None if self._asker is None else asdict(self._asker.asked),
+            "internalization": asdict(self.internalizer.state),
+            "queries": asdict(self.internalizer.queries.counts),
         }
         (folder / "progress.json").write_text(json.dumps(progress))
 
@@ -96,12 +97,11 @@ class ZooISRCallback(ISRCallback):
                 f"The ISR of a trained agent is kept beside it, but there is no folder {os.fspath(folder)!r}; put it "
                 "there, or, if the agent was trained without sb3-isr, train a new one."
             )
-        self._read_learned(folder)
+        self.internalizer.load(folder)
         progress = json.loads((folder / "progress.json").read_text())
         self._steps_before, self._steps_planned = progress["steps"], progress["steps_planned"]
-        self._clock = Clock(**progress["clock"])
-        if self._asker is not None and progress.get("asked") is not None:
-            self._asker.asked = Asked(**progress["asked"])
+        self.internalizer.state = InternalizationState(**progress["internalization"])
+        self.internalizer.queries.counts = QueryCounts(**progress["queries"])
 
 
 def _trained_agent() -> str | None:

@@ -14,7 +14,7 @@ from gymnasium import spaces
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from sb3_isr import AskAtRandom, HackingWatch, InternalSocialReward, ISRCallback, VecISRReward
+from sb3_isr import HackingWatch, InternalSocialReward, ISRCallback, RandomQueries, VecISRReward
 from sb3_isr.callbacks.hacking_watch import doubt
 from tests.scripted_env import scripted_vec_env
 
@@ -57,7 +57,7 @@ def weights_of(model: BaseAlgorithm) -> torch.Tensor:
 
 
 def watched(model: BaseAlgorithm, isr: InternalSocialReward, steps: int, **kwargs: Any) -> HackingWatch:
-    internalizing = ISRCallback("never", kwargs.pop("ask", "ask_always"), isr=isr, gradient_steps=5)
+    internalizing = ISRCallback("never", kwargs.pop("ask", "all"), isr=isr, gradient_steps=5)
     watch = HackingWatch(internalizing, **{"window": 32, **kwargs})
     model.learn(steps, callback=[internalizing, watch])
     return watch
@@ -120,8 +120,8 @@ def test_an_alarm_is_raised_once_the_learner_is_paid_better_than_the_caregiver_e
     isr = Planted(lambda look: SURE)
     isr.predict = lambda observations, actions: np.full(len(actions), 0.5, np.float32)  # type: ignore[method-assign]
     internalizing = ISRCallback("leave_at_0.5", isr=isr, gradient_steps=1)
-    for most_rise, n_alarms in ((0.24, 2), (0.26, 0)):
-        watch = HackingWatch(internalizing, most_rise=most_rise, window=32)
+    for max_rise, n_alarms in ((0.24, 2), (0.26, 0)):
+        watch = HackingWatch(internalizing, max_rise=max_rise, window=32)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ppo().learn(128, callback=[internalizing, watch])
@@ -161,8 +161,8 @@ def test_it_halves_the_weight_of_the_internal_reward() -> None:
 
 
 def test_it_calls_the_caregiver_back_within_the_budget() -> None:
-    ask = AskAtRandom(25, before=0.0, n_calls=1)
-    watch = watched(ppo(), Planted(lambda look: UNSURE), 320, remedy="ask", n_labels=10, ask=ask)
+    ask = RandomQueries(25, before=0.0, n_calls=1)
+    watch = watched(ppo(), Planted(lambda look: UNSURE), 320, remedy="ask", n_labels=10, queries=ask)
     assert len(watch.alarms) == 10
     assert watch.internalizing.store.n_added == 25
 
@@ -177,7 +177,7 @@ def test_a_resumed_run_is_watched_as_it_was(remedy: Any, tmp_path: Path) -> None
             checkpoint_dir=tmp_path,
             checkpoint_every=96,
         )
-        return HackingWatch(internalizing, most_doubt=1e-9, remedy=remedy, window=32)
+        return HackingWatch(internalizing, max_doubt=1e-9, remedy=remedy, window=32)
 
     before = watch_of()
     with warnings.catch_warnings():
@@ -189,15 +189,15 @@ def test_a_resumed_run_is_watched_as_it_was(remedy: Any, tmp_path: Path) -> None
     assert alarms
     assert after.alarms == alarms
     assert after.internalizing.coefficient == 0.5 ** (len(alarms) if remedy == "lower" else 0)
-    assert after.state()["_most_given"] == before.state()["_most_given"]
+    assert after.state()["_max_given"] == before.state()["_max_given"]
 
 
-@pytest.mark.parametrize("ask", ["ask_always", "ask_at_random_20"])
+@pytest.mark.parametrize("ask", ["all", "random_20"])
 def test_asking_needs_a_budget_for_call_backs_when_training_starts(ask: str) -> None:
     for presence in ("leave_at_0.5", "always"):
         internalizing = ISRCallback(presence, ask, isr=Planted(lambda look: SURE))
         watch = HackingWatch(internalizing, remedy="ask")
-        with pytest.raises(ValueError, match="there must be labels left for it, got ask=Ask"):
+        with pytest.raises(ValueError, match="there must be labels left for it, got queries=Ask"):
             ppo().learn(32, callback=[internalizing, watch])
 
 
@@ -221,8 +221,8 @@ def test_a_caregiver_who_gave_less_than_a_window_is_a_measure_too() -> None:
     ("kwargs", "message"),
     [
         ({"remedy": "pray"}, "remedy must be one of warn, stop, roll_back, lower, ask, got 'pray'"),
-        ({"most_doubt": 0.0}, "must be positive, got most_doubt=0.0"),
-        ({"most_rise": -1.0}, "most_rise=-1.0"),
+        ({"max_doubt": 0.0}, "must be positive, got max_doubt=0.0"),
+        ({"max_rise": -1.0}, "max_rise=-1.0"),
         ({"window": 0}, "window=0"),
         ({"n_labels": 0}, "n_labels=0"),
     ],

@@ -16,19 +16,19 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from sb3_isr import (
-    AskAlways,
-    AskAtRandom,
-    AskWhenUnsure,
+    AllQueries,
     InternalSocialReward,
     ISRCallback,
     ISRRewardWrapper,
     LabelBatch,
     LabelStore,
+    RandomQueries,
+    UncertaintyQueries,
     VecISRReward,
 )
-from sb3_isr.labels.store import Unlabelled
+from sb3_isr.labels.store import QueryPool
 from sb3_isr.schedules.presence import LeaveAt, Never, presence_schedule
-from sb3_isr.schedules.queries import Asker, asking
+from sb3_isr.schedules.queries import QueryScheduler, query_schedule
 from tests.scripted_env import ScriptedEnv, scripted_vec_env
 
 SCRIPTS: list[list[tuple[float, float | None]]] = [[(-0.5, 0.0), (-0.5, 0.0), (-0.5, 0.0), (0.0, 1.0)]] * 2
@@ -83,8 +83,8 @@ class StopAt(BaseCallback):
 
 @pytest.mark.parametrize("algorithm", [ppo, dqn])
 @pytest.mark.parametrize("presence", ["leave_at_0.5", "fade_0.2_0.6", "visits_0.25_0.25_0.125", "always"])
-@pytest.mark.parametrize("ask", [AskAtRandom(37, n_calls=3), AskWhenUnsure(37, n_calls=3)], ids=str)
-def test_the_budget_is_used_up_and_never_exceeded(algorithm: Any, presence: str, ask: AskAtRandom) -> None:
+@pytest.mark.parametrize("ask", [RandomQueries(37, n_calls=3), UncertaintyQueries(37, n_calls=3)], ids=str)
+def test_the_budget_is_used_up_and_never_exceeded(algorithm: Any, presence: str, ask: RandomQueries) -> None:
     internalizing = callback(presence, ask)
     algorithm(VecISRReward(scripted_vec_env(SCRIPTS))).learn(640, callback=internalizing)
     # A caregiver that fades may not be there any more when the last of them are due.
@@ -92,7 +92,7 @@ def test_the_budget_is_used_up_and_never_exceeded(algorithm: Any, presence: str,
 
 
 def test_what_was_not_asked_is_no_label_and_still_the_learners_reward() -> None:
-    asked, always = callback("always", "ask_at_random_20"), callback("always", "ask_always")
+    asked, always = callback("always", "random_20"), callback("always", "all")
     models = []
     for internalizing in (asked, always):
         models.append(ppo(VecISRReward(scripted_vec_env(SCRIPTS))))
@@ -104,13 +104,13 @@ def test_what_was_not_asked_is_no_label_and_still_the_learners_reward() -> None:
 
 
 def test_labels_are_spread_over_attendance() -> None:
-    asker = Asker(AskAtRandom(100), LeaveAt(0.5), np.random.default_rng(0))
+    asker = QueryScheduler(RandomQueries(100), LeaveAt(0.5), np.random.default_rng(0))
     counts = [len(asker.attend(transitions(*range(50)), progress).actions) for progress in (0.1, 0.25, 0.4, 0.5)]
     assert counts == [20, 30, 30, 20]
 
 
 def test_half_of_what_is_asked_was_rewarded_as_far_as_there_is() -> None:
-    asker = Asker(AskAtRandom(40), presence_schedule("always"), np.random.default_rng(0))
+    asker = QueryScheduler(RandomQueries(40), presence_schedule("always"), np.random.default_rng(0))
     rewarded = 0
     for progress, labels in ((0.25, [0] * 20), (0.5, [0] * 20 + [1] * 3), (0.75, [0] * 20 + [1] * 30), (1, [0] * 20)):
         asked = asker.attend(transitions(*labels), progress)
@@ -120,10 +120,10 @@ def test_half_of_what_is_asked_was_rewarded_as_far_as_there_is() -> None:
 
 
 def test_calls_come_soon_after_departure_and_then_at_equal_intervals() -> None:
-    ask = AskAtRandom(10, before=0.0, n_calls=5)
-    asker, isr, at = Asker(ask, LeaveAt(0.5), np.random.default_rng(0)), Unsure(), []
+    ask = RandomQueries(10, before=0.0, n_calls=5)
+    asker, isr, at = QueryScheduler(ask, LeaveAt(0.5), np.random.default_rng(0)), Unsure(), []
     for progress in np.linspace(0.0, 1.0, 201):
-        asker.miss(Unlabelled(transitions(1.0, 2.0, 3.0)))
+        asker.miss(QueryPool(transitions(1.0, 2.0, 3.0)))
         labels = asker.call(float(progress), isr)
         if labels is not None:
             at.append(round(float(progress), 3))
@@ -133,8 +133,8 @@ def test_calls_come_soon_after_departure_and_then_at_equal_intervals() -> None:
 
 def called_to(isr: InternalSocialReward, n: int, *numbers: float) -> list[float]:
     """The numbers of the transitions that the caregiver is called back to."""
-    asker = Asker(AskWhenUnsure(n, before=0.0, n_calls=1), Never(), np.random.default_rng(0))
-    asker.miss(Unlabelled(transitions(*numbers)))
+    asker = QueryScheduler(UncertaintyQueries(n, before=0.0, n_calls=1), Never(), np.random.default_rng(0))
+    asker.miss(QueryPool(transitions(*numbers)))
     labels = asker.call(1.0, isr)
     assert labels is not None
     return sorted(labels.social_rewards.tolist())
@@ -167,9 +167,9 @@ def test_nothing_is_asked_twice_at_a_call() -> None:
 
 
 def test_only_the_newest_are_shown() -> None:
-    asker = Asker(AskWhenUnsure(1, before=0.0, n_calls=1, window=3), Never(), np.random.default_rng(0))
-    asker.miss(Unlabelled(transitions(9, 8, 1)))
-    asker.miss(Unlabelled(transitions(2, 3)))
+    asker = QueryScheduler(UncertaintyQueries(1, before=0.0, n_calls=1, window=3), Never(), np.random.default_rng(0))
+    asker.miss(QueryPool(transitions(9, 8, 1)))
+    asker.miss(QueryPool(transitions(2, 3)))
     labels = asker.call(1.0, Unsure())
     assert labels is not None
     assert labels.social_rewards.tolist() == [3]
@@ -178,7 +178,10 @@ def test_only_the_newest_are_shown() -> None:
 def test_an_isr_that_praises_nothing_learns_what_is_praised_when_the_caregiver_is_called_back() -> None:
     """A planted wrong model: it was taught that nothing is praised, and is put right by a few call-backs."""
     internalizing = callback(
-        "never", AskWhenUnsure(16, before=0.0, n_calls=4), isr_kwargs={**ISR, "learning_rate": 1e-2}, gradient_steps=200
+        "never",
+        UncertaintyQueries(16, before=0.0, n_calls=4),
+        isr_kwargs={**ISR, "learning_rate": 1e-2},
+        gradient_steps=200,
     )
     model = ppo(VecISRReward(scripted_vec_env(SCRIPTS)))
     internalizing.init_callback(model)
@@ -192,7 +195,7 @@ def test_an_isr_that_praises_nothing_learns_what_is_praised_when_the_caregiver_i
 
 def test_it_is_called_back_in_other_processes_too() -> None:
     venv = SubprocVecEnv([lambda: ISRRewardWrapper(Monitor(ScriptedEnv(SCRIPTS[0], truncates=True)))] * 2)
-    internalizing = callback("leave_at_0.5", AskWhenUnsure(20, n_calls=2))
+    internalizing = callback("leave_at_0.5", UncertaintyQueries(20, n_calls=2))
     ppo(venv).learn(128, callback=internalizing)
     venv.close()
     assert internalizing.store.n_added == 20
@@ -205,7 +208,7 @@ def test_no_environment_is_asked_before_the_others() -> None:
         return ISRRewardWrapper(Monitor(ScriptedEnv(SCRIPTS[0], number)))
 
     venv = DummyVecEnv([partial(make, number) for number in range(4)])
-    internalizing = callback("leave_at_0.5", AskAtRandom(40))
+    internalizing = callback("leave_at_0.5", RandomQueries(40))
     ppo(venv).learn(256, callback=internalizing)
     asked = np.concatenate([np.asarray(batch.observations)[:, 0] for batch in _all(internalizing.store)])
     assert len(asked) == 40
@@ -216,7 +219,7 @@ def test_an_isr_in_another_process_learns_what_a_call_back_taught() -> None:
     venv = SubprocVecEnv([lambda: ISRRewardWrapper(Monitor(ScriptedEnv(SCRIPTS[0], truncates=True)))] * 2)
     isr = InternalSocialReward(venv.observation_space, venv.action_space, net_arch=(4,), device="cpu")
     isr.label_range = (-9.0, -8.0)  # as if nothing but reproach had been heard
-    internalizing = ISRCallback("never", AskAtRandom(40, before=0.0, n_calls=1), isr=isr, gradient_steps=200)
+    internalizing = ISRCallback("never", RandomQueries(40, before=0.0, n_calls=1), isr=isr, gradient_steps=200)
     ppo(venv).learn(320, callback=internalizing)
     internal = np.concatenate(venv.env_method("isr_call", "last_internal_rewards"))
     venv.close()
@@ -226,7 +229,7 @@ def test_an_isr_in_another_process_learns_what_a_call_back_taught() -> None:
 def test_a_resumed_run_goes_on_asking_where_it_was(tmp_path: Path) -> None:
     def internalizing() -> ISRCallback:
         return callback(
-            "leave_at_0.25", AskWhenUnsure(40, n_calls=4), checkpoint_dir=tmp_path / "c", checkpoint_every=96
+            "leave_at_0.25", UncertaintyQueries(40, n_calls=4), checkpoint_dir=tmp_path / "c", checkpoint_every=96
         )
 
     def labels(store: LabelStore) -> list[Any]:
@@ -243,11 +246,11 @@ def test_a_resumed_run_goes_on_asking_where_it_was(tmp_path: Path) -> None:
 
 
 def test_text_forms() -> None:
-    assert asking("ask_always") == AskAlways()
-    assert asking("ask_at_random_200") == AskAtRandom(200)
-    assert asking("ask_when_unsure_100") == AskWhenUnsure(100)
-    for text in ("ask_when_unsure", "ask_500", "", "ask_at_random_x"):
-        with pytest.raises(ValueError, match="is written ask_always, ask_at_random_500 or ask_when_unsure_500"):
+    assert query_schedule("all") == AllQueries()
+    assert query_schedule("random_200") == RandomQueries(200)
+    assert query_schedule("uncertainty_100") == UncertaintyQueries(100)
+    for text in ("ask_when_unsure", "ask_500", "", "random_x"):
+        with pytest.raises(ValueError, match="is written all, random_500 or uncertainty_500"):
             asking(text)
 
 
@@ -262,19 +265,21 @@ def test_text_forms() -> None:
 )
 def test_bad_arguments_are_refused(kwargs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        AskAtRandom(**kwargs)
+        RandomQueries(**kwargs)
 
 
 def test_one_member_is_never_unsure() -> None:
     with pytest.raises(ValueError, match="several"):
         ppo(VecISRReward(scripted_vec_env(SCRIPTS))).learn(
-            32, callback=callback("always", "ask_when_unsure_10", isr_kwargs={"net_arch": (4,)})
+            32, callback=callback("always", "uncertainty_10", isr_kwargs={"net_arch": (4,)})
         )
 
 
 @pytest.mark.parametrize("presence", ["always", "never", "leave_at_0.3"])
 def test_all_of_the_budget_goes_where_there_is_something_to_ask(presence: str) -> None:
-    asker = Asker(AskAtRandom(30, before=0.5, n_calls=3), presence_schedule(presence), np.random.default_rng(0))
+    asker = QueryScheduler(
+        RandomQueries(30, before=0.5, n_calls=3), presence_schedule(presence), np.random.default_rng(0)
+    )
     n = 0
     for progress in np.linspace(0.01, 1.0, 100):
         attends = presence == "always" or (presence != "never" and progress < 0.3)
@@ -282,7 +287,7 @@ def test_all_of_the_budget_goes_where_there_is_something_to_ask(presence: str) -
             n += len(asker.attend(transitions(*range(20)), float(progress)).actions)
         else:
             n += len(asker.attend(transitions(), float(progress)).actions)
-            asker.miss(Unlabelled(transitions(*range(20))))
+            asker.miss(QueryPool(transitions(*range(20))))
             labels = asker.call(float(progress), Unsure())
             n += 0 if labels is None else len(labels.actions)
     assert n in (29, 30)  # 0.3 need not be where a thousandth part starts

@@ -78,9 +78,9 @@ def test_the_learner_itself_is_saved_as_without_it(tmp_path: Path) -> None:
 
 def test_a_continued_learner_asks_for_no_more_than_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = learner()
-    model.learn(STEPS, callback=ZooISRCallback("always", "ask_at_random_20", gradient_steps=5))
+    model.learn(STEPS, callback=ZooISRCallback("always", "random_20", gradient_steps=5))
     model.save(tmp_path / "first")
-    callback = ZooISRCallback("always", "ask_at_random_20", gradient_steps=5)
+    callback = ZooISRCallback("always", "random_20", gradient_steps=5)
     continued(tmp_path / "first", callback, monkeypatch)
     assert callback.store.n_added == 20
 

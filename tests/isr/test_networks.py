@@ -140,7 +140,7 @@ def test_an_untrained_one_knows_no_limits() -> None:
 
 
 def test_a_saved_one_is_as_pessimistic_and_as_limited(tmp_path: Path) -> None:
-    isr = ensemble(pessimism=1.0, limit_to_labels="values", sparsity=0.006, contrast=True, ortho_init=True)
+    isr = ensemble(pessimism=1.0, limit_to_labels="values", l1_coef=0.006, action_contrast=True, ortho_init=True)
     fit(isr, store_of([[0, 0], [1, 1]], [0.0, 0.4]), gradient_steps=5, batch_size=2)
     isr.save(tmp_path / "isr.safetensors")
     loaded = InternalSocialReward.load(tmp_path / "isr.safetensors", device="cpu")
@@ -149,7 +149,7 @@ def test_a_saved_one_is_as_pessimistic_and_as_limited(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         loaded.predict_members(observations, actions), isr.predict_members(observations, actions)
     )
-    assert (loaded.sparsity, loaded.contrast) == (0.006, True)
+    assert (loaded.l1_coef, loaded.action_contrast) == (0.006, True)
     assert loaded.label_values == pytest.approx((0.0, 0.4))
 
 
@@ -160,7 +160,7 @@ def test_a_sparse_one_finds_what_is_praised_among_much_else() -> None:
     seen, unseen = rng.uniform(-1, 1, (30, 40)).astype(np.float32), rng.uniform(-1, 1, (500, 40)).astype(np.float32)
     wrong = []
     for sparsity in (0.0, 0.006):
-        isr = InternalSocialReward(space, DISCRETE, sparsity=sparsity, limit_to_labels="values", device="cpu")
+        isr = InternalSocialReward(space, DISCRETE, l1_coef=sparsity, limit_to_labels="values", device="cpu")
         store = LabelStore(space, DISCRETE, held_out=0.0, seed=0)
         store.add(LabelBatch(seen, np.zeros(30, int), (seen[:, 0] > 0).astype(np.float32)))
         fit(isr, store, gradient_steps=1000, batch_size=30)
@@ -168,11 +168,11 @@ def test_a_sparse_one_finds_what_is_praised_among_much_else() -> None:
     assert wrong[1] < 0.5 * wrong[0]
 
 
-@pytest.mark.parametrize("contrast", [False, True])
-def test_whether_the_action_matters_is_doubted_where_no_label_says(contrast: bool) -> None:
+@pytest.mark.parametrize("action_contrast", [False, True])
+def test_whether_the_action_matters_is_doubted_where_no_label_says(action_contrast: bool) -> None:
     """Praised where the first number is above 0, where nobody ever tried action 1; below it both were tried."""
     isr = ensemble(
-        n_members=5, pessimism=1.0, limit_to_labels="values", sparsity=0.01, contrast=contrast, learning_rate=1e-2
+        n_members=5, pessimism=1.0, limit_to_labels="values", l1_coef=0.01, action_contrast=contrast, learning_rate=1e-2
     )
     observations = np.random.default_rng(0).uniform(-5, 5, (200, 2)).astype(np.float32)
     praised = observations[:, 0] > 0
@@ -187,7 +187,7 @@ def test_whether_the_action_matters_is_doubted_where_no_label_says(contrast: boo
 
 
 def test_reproach_is_not_taken_to_be_for_the_action() -> None:
-    isr = ensemble(n_members=1, contrast=True, learning_rate=1e-2)
+    isr = ensemble(n_members=1, action_contrast=True, learning_rate=1e-2)
     observations = np.random.default_rng(0).uniform(-5, 5, (100, 2)).astype(np.float32)
     actions = (observations[:, 0] > 0).astype(int)
     store = LabelStore(BOX, DISCRETE, held_out=0.0, seed=0)
@@ -197,7 +197,7 @@ def test_reproach_is_not_taken_to_be_for_the_action() -> None:
 
 
 def test_contrast_asks_nothing_of_rewards_that_are_all_alike() -> None:
-    isr = ensemble(n_members=1, contrast=True, limit_to_labels="values")
+    isr = ensemble(n_members=1, action_contrast=True, limit_to_labels="values")
     fit(isr, store_of(np.random.default_rng(0).uniform(-5, 5, (50, 2)), np.ones(50)), gradient_steps=100, batch_size=32)
     assert isr.predict(np.zeros((1, 2), np.float32), np.ones(1, int))[0] == 1.0
 
@@ -210,7 +210,7 @@ def test_contrast_asks_nothing_of_rewards_that_are_all_alike() -> None:
         ({"pessimism": float("nan")}, "got nan"),
         ({"pessimism": 1.0, "n_members": 1}, "take n_members=5"),
         ({"limit_to_labels": True}, "limit_to_labels must be one of no, range, values, got True"),
-        ({"sparsity": -1.0}, "sparsity must be 0 or more, got -1.0"),
+        ({"l1_coef": -1.0}, "sparsity must be 0 or more, got -1.0"),
     ],
 )
 def test_bad_arguments_are_refused(kwargs: dict[str, Any], message: str) -> None:

@@ -1,0 +1,57 @@
+"""The reward log: means of rewards in Stable-Baselines3's logger."""
+
+from __future__ import annotations
+
+import warnings
+
+from stable_baselines3.common.logger import Logger
+
+from sb3_isr.wrappers.reward_statistics import RewardStatistics
+
+
+class RewardLog:
+    """Adds up reward statistics until they are logged under ``isr/``."""
+
+    def __init__(self) -> None:
+        self._statistics = RewardStatistics()
+        self._has_labels = False
+        self._has_warned = False
+
+    def add(self, statistics: RewardStatistics, has_labels: bool) -> None:
+        """
+        Add the statistics of some transitions.
+
+        :param statistics: Their statistics.
+        :param has_labels: Whether the caregiver gave a label for any of them.
+        """
+        self._statistics = self._statistics.merge(statistics)
+        self._has_labels = self._has_labels or has_labels
+
+    def write(self, logger: Logger, n_labels: int) -> None:
+        """
+        Log the means over the transitions (and episodes) since the last call.
+
+        :param logger: The logger.
+        :param n_labels: Number of labels so far.
+        """
+        statistics, self._statistics = self._statistics, RewardStatistics()
+        if not statistics.transitions:
+            return
+        logger.record("isr/labels", n_labels)
+        for name in ("utility", "environment_reward", "social_reward", "presence"):
+            logger.record_mean(f"isr/{name}", getattr(statistics, name) / statistics.transitions)
+        absences = statistics.transitions - statistics.presence
+        if absences:
+            logger.record_mean("isr/internal_reward", statistics.internal_reward / absences)
+        if statistics.episodes:
+            logger.record_mean("isr/social_return", statistics.social_return / statistics.episodes)
+            self._warn_if_there_are_no_labels(statistics)
+
+    def _warn_if_there_are_no_labels(self, statistics: RewardStatistics) -> None:
+        if statistics.presence and not self._has_labels and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                'The caregiver attended whole episodes and gave no label: no info had the key "social_reward". '
+                "Wrap the environments in SocialRewardWrapper, or let them write the key.",
+                stacklevel=2,
+            )

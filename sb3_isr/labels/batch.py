@@ -1,0 +1,96 @@
+"""Batches of labelled transitions, and the pool of transitions that may still be queried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sb3_isr.common.batches import Array, Observations, concatenate_batches, index_batch
+
+
+class LabelBatch(NamedTuple):
+    """
+    A batch of labelled transitions.
+
+    :param observations: Array ``[n, *shape]``, or a dictionary of such arrays: what the learner saw.
+    :param actions: Array ``[n, *shape]``: what it then did, as the environment was told it.
+    :param social_rewards: float32 ``[n]``: the caregiver's ``R_s`` for it.
+    """
+
+    observations: Observations
+    actions: Array
+    social_rewards: Array
+
+    def select(self, index: Array) -> LabelBatch:
+        """
+        Select some of the labels.
+
+        :param index: Which of them, int ``[k]``.
+        :return: These labels, in the order of ``index``.
+        """
+        return LabelBatch(index_batch(self.observations, index), self.actions[index], self.social_rewards[index])
+
+    @staticmethod
+    def concatenate(batches: Sequence[LabelBatch]) -> LabelBatch:
+        """
+        Concatenate batches of labels.
+
+        :param batches: At least one.
+        :return: All their labels, in order.
+        """
+        observations, actions, social_rewards = zip(*batches, strict=True)
+        return LabelBatch(concatenate_batches(observations), np.concatenate(actions), np.concatenate(social_rewards))
+
+
+class QueryPool:
+    """
+    Transitions that the caregiver did not attend. Their labels are revealed only for the queried ones.
+
+    :param labels: The transitions and the labels that the caregiver would give; NaN where it would give none.
+    """
+
+    def __init__(self, labels: LabelBatch) -> None:
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self._labels.actions)
+
+    @property
+    def observations(self) -> Observations:
+        """What the learner saw, ``[n, *shape]``."""
+        return self._labels.observations
+
+    @property
+    def actions(self) -> Array:
+        """What it then did, ``[n, *shape]``."""
+        return self._labels.actions
+
+    def answerable(self) -> QueryPool:
+        """
+        Drop the transitions for which the caregiver has no answer.
+
+        :return: The others.
+        """
+        return QueryPool(self._labels.select(np.flatnonzero(~np.isnan(self._labels.social_rewards))))
+
+    def query(self, index: Array) -> LabelBatch:
+        """
+        Query the caregiver about some of the transitions.
+
+        :param index: Which of them, int ``[k]``.
+        :return: The caregiver's labels.
+        """
+        return self._labels.select(index)
+
+    def extend(self, newer: QueryPool, max_size: int) -> QueryPool:
+        """
+        Append newer transitions.
+
+        :param newer: Later transitions.
+        :param max_size: How many to keep.
+        :return: The newest of both.
+        """
+        both = LabelBatch.concatenate([self._labels, newer._labels])
+        return QueryPool(both.select(np.arange(max(0, len(both.actions) - max_size), len(both.actions))))

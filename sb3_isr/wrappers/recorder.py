@@ -1,0 +1,122 @@
+"""The recorder: what happened in the environments since the callback last collected it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sb3_isr.common.batches import Array, Observations, copy_batch, index_batch
+from sb3_isr.labels.batch import LabelBatch, QueryPool
+from sb3_isr.wrappers.reward_statistics import RewardStatistics
+
+
+class Record(NamedTuple):
+    """
+    What happened in some environments.
+
+    :param labels: The labels of attended transitions, oldest first; None if there are none.
+    :param unattended: The transitions that the caregiver did not attend, oldest first; None if there are none, or if
+        they are not kept.
+    :param statistics: Sums of the rewards.
+    """
+
+    labels: LabelBatch | None
+    unattended: QueryPool | None
+    statistics: RewardStatistics
+
+
+class Recorder:
+    """
+    Records labels, unattended transitions and rewards.
+
+    :param n_envs: Number of environments that step together.
+    """
+
+    def __init__(self, n_envs: int) -> None:
+        #: Whether to keep the transitions that the caregiver does not attend, too.
+        self.keeps_unattended = False
+        self._labels: list[LabelBatch] = []
+        self._unattended: list[LabelBatch] = []
+        # U, R_e, R_s, R_i and P of each environment: adding five rows costs less than summing each.
+        self._sums = np.zeros((5, n_envs))
+        self._transitions = 0
+        self._episodes = 0
+        self._social_return = 0.0
+        self._social_returns = np.zeros(n_envs)
+
+    def reset(self) -> None:
+        """Start an episode in every environment."""
+        self._social_returns[:] = 0.0
+
+    def record_labels(
+        self, observations: Observations, actions: Array, labels: Sequence[float | None], present: Array
+    ) -> None:
+        """
+        Record the transitions of one step: labels where the caregiver is present, unattended transitions elsewhere.
+
+        :param observations: What the learner saw, ``[n_envs, *shape]``.
+        :param actions: What it then did, ``[n_envs, *shape]``.
+        :param labels: The caregiver's labels; None where there is none.
+        :param present: ``P``, bool ``[n_envs]``.
+        """
+        if None not in labels and present.all():
+            self._labels.append(LabelBatch(copy_batch(observations), actions.copy(), np.array(labels, np.float32)))
+        elif present.any():
+            attended = np.flatnonzero(present & np.array([label is not None for label in labels]))
+            if len(attended):
+                self._labels.append(_select(observations, actions, labels, attended))
+        if self.keeps_unattended and not present.all():
+            self._unattended.append(_select(observations, actions, labels, np.flatnonzero(~present)))
+
+    def record_rewards(
+        self,
+        utilities: Array,
+        environment_rewards: Array,
+        social_rewards: Array,
+        internal_rewards: Array,
+        present: Array,
+    ) -> None:
+        """
+        Record the rewards of one step, each ``[n_envs]``.
+
+        :param utilities: ``U``.
+        :param environment_rewards: ``R_e``.
+        :param social_rewards: The true ``R_s``.
+        :param internal_rewards: ``R_i``, 0 where the caregiver is present.
+        :param present: ``P``.
+        """
+        self._transitions += len(utilities)
+        self._sums += (utilities, environment_rewards, social_rewards, internal_rewards, present)
+        self._social_returns += social_rewards
+
+    def end_episodes(self, dones: Array) -> None:
+        """
+        Record the episodes that ended at this step.
+
+        :param dones: Whether an episode ended, bool ``[n_envs]``.
+        """
+        self._episodes += int(dones.sum())
+        self._social_return += float(self._social_returns[dones].sum())
+        self._social_returns[dones] = 0.0
+
+    def collect(self) -> Record:
+        """
+        Get what was recorded since the last call.
+
+        :return: The record; the recorder is empty afterwards.
+        """
+        sums = self._sums.sum(axis=1).tolist()
+        statistics = RewardStatistics(self._transitions, *sums, self._episodes, self._social_return)
+        labels = LabelBatch.concatenate(self._labels) if self._labels else None
+        unattended = QueryPool(LabelBatch.concatenate(self._unattended)) if self._unattended else None
+        self._labels, self._unattended = [], []
+        self._sums[:] = 0.0
+        self._transitions, self._episodes, self._social_return = 0, 0, 0.0
+        return Record(labels, unattended, statistics)
+
+
+def _select(observations: Observations, actions: Array, labels: Sequence[float | None], index: Array) -> LabelBatch:
+    rewards = np.array([np.nan if labels[i] is None else labels[i] for i in index], np.float32)
+    return LabelBatch(index_batch(observations, index), actions[index], rewards)
