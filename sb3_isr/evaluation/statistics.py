@@ -14,6 +14,8 @@ Array = NDArray[np.floating]
 
 class Estimate(NamedTuple):
     """
+    An interquartile mean over seeds and its interval.
+
     :param iqm: Interquartile mean: the mean without the lowest and the highest quarter of seeds, rounded down.
     :param low: Lower end of its 95% interval, by a percentile bootstrap over seeds; NaN with fewer than 3 of them.
     :param high: Upper end.
@@ -35,6 +37,8 @@ class Estimate(NamedTuple):
 
 def estimate(values: Sequence[float]) -> Estimate:
     """
+    Estimate the interquartile mean.
+
     :param values: One for each seed.
     :return: Their interquartile mean with its interval, the same at each call.
     """
@@ -50,8 +54,10 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 def interquartile_mean(values: Array, axis: int = 0) -> Array:
     """
+    Compute the interquartile mean.
+
     :param values: Any array.
-    :param axis: The seeds'.
+    :param axis: The axis of the seeds.
     :return: The interquartile mean along the axis.
     """
     return np.asarray(stats.trim_mean(values, 0.25, axis=axis))
@@ -59,19 +65,24 @@ def interquartile_mean(values: Array, axis: int = 0) -> Array:
 
 def interval(values: Array) -> tuple[Array, Array]:
     """
-    :param values: ``[n_seeds, ...]``
-    :return: Lower and upper end of the interquartile mean's 95% bootstrap interval, each ``[...]``.
+    Compute the interquartile mean's 95% percentile-bootstrap interval.
+
+    :param values: ``[n_seeds, ...]``, of at least 2 seeds.
+    :return: Its lower and upper end, each ``[...]``.
     """
-    index = np.random.default_rng(0).integers(len(values), size=(2000, len(values)))
-    low, high = np.percentile(interquartile_mean(values[index], axis=1), [2.5, 97.5], axis=0)
-    return np.asarray(low), np.asarray(high)
+    bootstrap = stats.bootstrap(
+        (values,), interquartile_mean, n_resamples=2000, axis=0, method="percentile", rng=np.random.default_rng(0)
+    )
+    return bootstrap.confidence_interval.low, bootstrap.confidence_interval.high
 
 
 def welch(values: Sequence[float], others: Sequence[float]) -> float:
     """
+    Test by Welch's test that two means are the same.
+
     :param values: One for each seed.
     :param others: One for each seed.
-    :return: The two-sided p-value of Welch's test that their means are the same; NaN with fewer than 2 of either.
+    :return: The two-sided p-value; NaN with fewer than 2 of either.
     """
     if min(len(values), len(others)) < 2:
         return float("nan")
