@@ -1,8 +1,6 @@
 """`python -m reproduction`, as a user runs it on the committed results."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -83,13 +81,14 @@ def test_packing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert results.archive(run).exists()
 
 
-def test_started_in_an_empty_folder_it_makes_no_runs(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "reproduction"]
-    environment = {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "Name figures (some of fig1b" in done.stderr
-    assert "--all makes all of them, and --list shows" in done.stderr
+def test_started_in_an_empty_folder_it_makes_no_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([]) == 2
+    printed = capsys.readouterr().err
+    assert "Name figures (some of fig1b" in printed
+    assert "--all makes all of them, and --list shows" in printed
     assert list(tmp_path.iterdir()) == []
 
 
