@@ -43,8 +43,10 @@ START, END = "<!-- benchmarks: start -->", "<!-- benchmarks: end -->"
 
 def page(cases: Sequence[Case]) -> str:
     """
+    Write docs/benchmarks.md.
+
     :param cases: The cases.
-    :return: docs/benchmarks.md: the targets, why some were missed, the figure, and all that was measured.
+    :return: The page: the targets, why some were missed, the figure, and all that was measured.
     """
     missed = {_target(result) for case in cases for result in case["results"] if result["met"] is False}
     causes = [f"- {name}: {cause}" for name, cause in CAUSES.items() if any(m.startswith(name) for m in missed)]
@@ -86,8 +88,10 @@ def _figure4a(runs: Sequence[Row]) -> str:
 
 def targets(cases: Sequence[Case]) -> str:
     """
+    Write the table of targets.
+
     :param cases: The cases.
-    :return: Markdown: each target with the least and the greatest median that was measured for it.
+    :return: Markdown: each target with the lowest and the highest median that was measured for it.
     """
     by_target: dict[tuple[str, str], list[Row]] = {}
     for result in (result for case in cases for result in case["results"] if result["goal"] is not None):
@@ -102,6 +106,8 @@ def targets(cases: Sequence[Case]) -> str:
 
 def with_targets(readme: str, text: str) -> str:
     """
+    Put the table of targets into the README.
+
     :param readme: The README.
     :param text: The table of targets.
     :return: The README with that table between its two marks.
@@ -111,7 +117,7 @@ def with_targets(readme: str, text: str) -> str:
 
 
 def _target(result: Row) -> str:
-    """What is common to the results that a target is about: the algorithm rather than the task, say."""
+    """The part of a name that the results of a target have in common: the algorithm, but not the task."""
     learner, _, variant = result["name"].rpartition(": ")
     if result["unit"] == "x plain":
         return f"{learner.partition(',')[0]}, {variant}: speed"
@@ -124,8 +130,10 @@ def _share(met: Sequence[bool]) -> str:
 
 def table(cases: Sequence[Case]) -> str:
     """
+    Write the table of everything that was measured.
+
     :param cases: The cases.
-    :return: Markdown: what was measured, and a column for each number of environments or labels.
+    :return: Markdown, with a column for each number of environments or labels.
     """
     blocks: list[str] = []
     for case in cases:
@@ -142,7 +150,7 @@ def table(cases: Sequence[Case]) -> str:
 
 
 def _tables(results: Sequence[Row]) -> list[str]:
-    """A table for all that was measured at the same numbers."""
+    """Tables of the quantities that were measured at the same numbers."""
     by_name: dict[str, dict[int | None, Row]] = {}
     for result in results:
         by_name.setdefault(f"{result['name']} ({result['unit']})", {})[result["n"]] = result
@@ -169,8 +177,10 @@ def _markdown(rows: Sequence[Sequence[str]]) -> str:
 
 def line(result: Row) -> str:
     """
+    Write a result as a line, to be printed while the measurements run.
+
     :param result: One result.
-    :return: Its line while the measurements run.
+    :return: The line.
     """
     n = "" if result["n"] is None else f"{result['n']:,}"
     low, high = map(number, result["quartiles"])
@@ -181,8 +191,10 @@ def line(result: Row) -> str:
 
 def number(value: float) -> str:
     """
+    Write a number with three significant digits, or as a whole number.
+
     :param value: Any number.
-    :return: It with three digits that count, or whole.
+    :return: The text.
     """
     if abs(value) >= 100:
         return f"{value:,.0f}"
@@ -191,6 +203,8 @@ def number(value: float) -> str:
 
 def draw(cases: Sequence[Case], path: Path) -> None:
     """
+    Draw the figure.
+
     :param cases: The cases.
     :param path: The picture's file.
     """

@@ -1,5 +1,5 @@
 """
-A task's own reward as the social reward: how much performance is retained after the caregiver has left?
+A task's own reward as the social reward: shows how much performance is retained after the caregiver has left.
 
 The caregiver (:class:`~sb3_isr.TaskRewardCaregiver`) gives all of the task's reward, so there is no reward without it.
 A learner is socialized, and from that snapshot continues for as many steps again in three conditions: with the ISR in

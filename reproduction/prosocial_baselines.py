@@ -1,4 +1,4 @@
-"""Between what a learner of the prosocial game lies: one who acts at random, and one who knows how to help."""
+"""Baselines of the prosocial game: a learner who acts at random, and one who knows how to help."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from sb3_isr.envs.prosocial.helper import helpful_action
 from sb3_isr.envs.prosocial.vec_env import ProsocialVecEnv
 from sb3_isr.envs.prosocial.world import ProsocialWorld
 
-#: What the learners of all games do.
+#: The actions of the learners of all games, int ``[n_games]``.
 Policy = Callable[[ProsocialWorld], np.ndarray]
 
 
 def random_learner(seed: int = 0) -> Policy:
     """
-    :param seed: Seeds what it does
-    :return: A learner who does anything with equal probability
+    Make a learner who does anything with equal probability.
+
+    :param seed: Seeds its actions.
+    :return: The policy.
     """
     rng = np.random.default_rng(seed)
     return lambda world: rng.integers(len(world.action_names), size=len(world.layouts))
@@ -25,18 +27,22 @@ def random_learner(seed: int = 0) -> Policy:
 
 def helper(world: ProsocialWorld) -> np.ndarray:
     """
-    :param world: The games
-    :return: What a learner does who knows what the caregiver wants, int ``[n_games]``
+    Act as a learner who knows what the caregiver wants.
+
+    :param world: The games.
+    :return: The actions, int ``[n_games]``.
     """
     return np.array([helpful_action(world, game) for game in range(len(world.layouts))])
 
 
 def goals_per_episode(policy: Policy, n_games: int, seed: int = 0) -> np.ndarray:
     """
-    :param policy: What the learners do
-    :param n_games: How many games to play, one episode each
-    :param seed: Seeds the games
-    :return: The caregiver's goals in each, int ``[n_games]``
+    Play games, one episode each.
+
+    :param policy: The policy of the learners.
+    :param n_games: Number of games.
+    :param seed: Seeds the games.
+    :return: The caregiver's goals in each, int ``[n_games]``.
     """
     venv = ProsocialVecEnv(n_games)
     venv.seed(seed)

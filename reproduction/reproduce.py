@@ -98,7 +98,7 @@ def overview(names: Sequence[str], results: Results) -> str:
 
 
 def _figures(arguments: argparse.Namespace) -> list[str]:
-    """The figures that are asked for, once all arguments are known to be right."""
+    """The figures that are wanted, after a check of all arguments."""
     names: list[str] = arguments.figures
     if arguments.all or (not names and (arguments.list or arguments.summary)):
         names = list(FIGURES)

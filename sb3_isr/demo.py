@@ -1,7 +1,7 @@
 """
-The main job, small: a caregiver socializes a learner of the coin game and leaves; how much performance is retained?
+The main job, small: a caregiver of the coin game leaves, and how much performance is retained is shown.
 
-One socialization, then autonomy from that same snapshot in three conditions: with the ISR in the caregiver's place
+One socialization, then autonomy from its snapshot in three conditions: with the ISR in the caregiver's place
 (``isr``), with the environment's reward alone (``none``), and with a caregiver who never leaves (``oracle``).
 """
 

@@ -1,6 +1,8 @@
 """
-Entries, in the form of RL Zoo's YAML. A trial is an entry with some values changed, and a learner is built from an
-entry as RL Zoo builds it, so that the best trial can be run there.
+Entries, in the form of RL Zoo's YAML.
+
+A trial is an entry with some values changed, and a learner is built from an entry as RL Zoo builds it, so that the best
+trial can be run there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """
-The search space: for each part a plain function from a trial to arguments of ISRCallback; the algorithm's own
-hyperparameters; and what a command line adds.
+The search space.
+
+It has a plain function from a trial to arguments of ISRCallback for each part, the algorithm's own hyperparameters, and
+what a command line adds.
 """
 
 from __future__ import annotations

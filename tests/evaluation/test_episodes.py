@@ -1,6 +1,7 @@
 """The episodes of environments with known rewards."""
 
 import math
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from stable_baselines3 import PPO
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_isr import ISRCallback, VecISRReward
 from sb3_isr.evaluation.episodes import EpisodeRecorder, mean_of_last_tenth
@@ -17,7 +18,7 @@ from sb3_isr.evaluation.episodes import EpisodeRecorder, mean_of_last_tenth
 SCRIPTS = [[(-0.5, 1.0), (-0.5, None)], [(0.0, 2.0), (0.0, 2.0), (0.0, 2.0), (-1.0, None)]]
 
 
-class Scripted(gym.Env[np.ndarray, int]):
+class Scripted(gym.Env[Any, Any]):
     """Plays a script; the last info says how many steps it has."""
 
     observation_space = gym.spaces.Box(0, 10, (1,), np.float32)
@@ -41,9 +42,8 @@ class Scripted(gym.Env[np.ndarray, int]):
 def learn(
     presence: str, steps: int = 8, monitored: bool = True, episodes: EpisodeRecorder | None = None
 ) -> EpisodeRecorder:
-    venv: VecEnv = DummyVecEnv(
-        [lambda script=script: Monitor(Scripted(script)) if monitored else Scripted(script) for script in SCRIPTS]
-    )
+    envs = [Monitor(Scripted(script)) if monitored else Scripted(script) for script in SCRIPTS]
+    venv = DummyVecEnv([partial(lambda env: env, env) for env in envs])
     model = PPO("MlpPolicy", VecISRReward(venv), n_steps=4, batch_size=8, n_epochs=1, device="cpu")
     callback = ISRCallback(presence, coefficient=0.0, trainer_kwargs={"gradient_steps": 1})
     episodes = episodes or EpisodeRecorder(["length"])
