@@ -35,8 +35,12 @@ def test_private_draws_depend_on_the_seed_alone_and_leave_the_global_generators_
 
 
 def test_the_generators_are_restored_after_an_error() -> None:
+    def draw_and_fail() -> None:
+        with private_torch_generator(0, torch.device("cpu")):
+            torch.rand(())
+            raise KeyError
+
     before = torch.get_rng_state()
-    with pytest.raises(KeyError), private_torch_generator(0, torch.device("cpu")):
-        torch.rand(())
-        raise KeyError
+    with pytest.raises(KeyError):
+        draw_and_fail()
     assert torch.equal(torch.get_rng_state(), before)
