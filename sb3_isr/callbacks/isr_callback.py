@@ -139,8 +139,9 @@ class ISRCallback(BaseCallback):
 
     def query(self, n_labels: int) -> None:
         """
-        Query the caregiver now about what it did not attend, and train the ISR on its answers. Nothing happens if the
-        budget is used up.
+        Query the caregiver now about what it did not attend, and train the ISR on its answers.
+
+        Nothing happens if the budget is used up.
 
         :param n_labels: How many labels are wanted.
         :raises ValueError: If no labels are reserved for such queries.

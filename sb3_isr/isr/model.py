@@ -255,8 +255,9 @@ class InternalSocialReward(nn.Module):
         device: torch.device | str = "auto",
     ) -> InternalSocialReward:
         """
-        Load what :meth:`save` wrote, on any machine and device. Nothing in the file is executed, so it may come from a
-        stranger.
+        Load what :meth:`save` wrote, on any machine and device.
+
+        Nothing in the file is executed, so it may come from a stranger.
 
         :param path: The file.
         :param features_extractor_class: The class, if the ISR was built with one that is neither sb3-isr's nor
