@@ -209,7 +209,7 @@ def _name_of(argument: str, cls: type[Any]) -> str:
     """A class's full name; by its home if it has one, since the module in which it is defined may change."""
     homes, _ = _CLASSES[argument]
     for home, modules in homes.items():
-        if any(getattr(module, cls.__name__, None) is cls for module in modules):
+        if _is_of(cls, home) and any(getattr(module, cls.__name__, None) is cls for module in modules):
             return f"{home}.{cls.__name__}"
     return f"{cls.__module__}.{cls.__qualname__}"
 
@@ -220,9 +220,14 @@ def _class_of(argument: str, name: str) -> type[Any]:
     home, _, class_name = name.rpartition(".")
     for module in homes.get(home, ()):
         known = getattr(module, class_name, None)
-        if isinstance(known, type) and issubclass(known, base):
+        if isinstance(known, type) and issubclass(known, base) and _is_of(known, home):
             return known
     raise unfit(f"the ISR was built with {reprlib.repr(name)}", f"if you know that class, pass it as {argument}")
+
+
+def _is_of(cls: type[Any], home: str) -> bool:
+    """Whether a class is defined there: our modules also import Stable-Baselines3's."""
+    return f"{cls.__module__}.".startswith(f"{home}.")
 
 
 def _header_to_json(header: Header) -> str:
