@@ -7,21 +7,16 @@ allocated because a header asks for it.
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import reprlib
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-import gymnasium as gym
 import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from stable_baselines3.common import torch_layers
 from torch import nn
 
 from sb3_isr.common.batches import example_batch
@@ -132,5 +127,3 @@ def check_weights(weights: dict[str, torch.Tensor], described: dict[str, torch.T
         held, wanted = met.get(name, "nothing"), expected.get(name, "nothing")
         if held != wanted:
             raise unfit(f"its header describes {wanted} as {reprlib.repr(name)}, but it holds {held}")
-
-
