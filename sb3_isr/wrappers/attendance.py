@@ -40,7 +40,7 @@ class Attendance:
         """Draw the presence for the episodes that start now."""
         if not self._starts.any():
             return
-        for i in np.flatnonzero(self._starts):
+        for i in np.flatnonzero(self._starts).tolist():
             self.present[i] = self.rngs[i].random() < self.probability
         self._starts[:] = False
         self.all_present = bool(self.present.all())
