@@ -21,8 +21,8 @@ from sb3_isr.wrappers.composer import RewardComposer
 from sb3_isr.wrappers.isr_actions import ISRActions
 
 SMALL: dict[str, Any] = {"net_arch": (4,)}
-#: Bytes by which memory may differ between one step and another: less than 3 for each transition between them.
-SLACK = 100_000
+#: Bytes by which memory may grow between one step and another: 5 for each transition between them.
+SLACK = 20_000
 
 
 def ppo(env: VecEnv) -> BaseAlgorithm:
@@ -82,17 +82,17 @@ def test_the_isr_is_evaluated_once_a_step_for_all_environments(
 
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize(("make", "presence"), [(a2c, "always"), (dqn, "fade_0_1")])
-def test_memory_does_not_grow_over_a_hundred_thousand_steps(
+def test_memory_does_not_grow_with_the_number_of_steps(
     make: Callable[[VecEnv], BaseAlgorithm], presence: str
 ) -> None:
     """Neither labels in the wrapper nor logged values nor anything else of a step may accumulate."""
-    venv = VecISRReward(CoinGameVecEnv(500))
+    venv = VecISRReward(CoinGameVecEnv(100))
     isr = InternalSocialReward(venv.observation_space, venv.action_space, **SMALL)
     log = MemoryLog()
-    callback = ISRCallback(presence, isr=isr, store_kwargs={"capacity": 5_000}, trainer_kwargs={"gradient_steps": 1})
-    make(venv).learn(100_000, callback=[callback, log])
-    assert len(log.held) == 10
-    assert max(log.held[7:]) < max(log.held[3:6]) + SLACK
+    callback = ISRCallback(presence, isr=isr, store_kwargs={"capacity": 1_000}, trainer_kwargs={"gradient_steps": 1})
+    make(venv).learn(12_000, callback=[callback, log])
+    assert len(log.held) == 6
+    assert max(log.held[4:]) < max(log.held[2:4]) + SLACK
 
 
 OBSERVATIONS = np.zeros((1000, 9, 9, 4), np.uint8)
