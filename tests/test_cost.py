@@ -82,9 +82,7 @@ def test_the_isr_is_evaluated_once_a_step_for_all_environments(
 
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize(("make", "presence"), [(a2c, "always"), (dqn, "fade_0_1")])
-def test_memory_does_not_grow_with_the_number_of_steps(
-    make: Callable[[VecEnv], BaseAlgorithm], presence: str
-) -> None:
+def test_memory_does_not_grow_with_the_number_of_steps(make: Callable[[VecEnv], BaseAlgorithm], presence: str) -> None:
     """Neither labels in the wrapper nor logged values nor anything else of a step may accumulate."""
     venv = VecISRReward(CoinGameVecEnv(100))
     isr = InternalSocialReward(venv.observation_space, venv.action_space, **SMALL)

@@ -130,7 +130,7 @@ def test_an_isr_is_refused_for_spaces_other_than_its_own() -> None:
     isr = InternalSocialReward(MINIGRID, DISCRETE)
     isr.check_spaces(spaces.Dict(OrderedDict(reversed(MINIGRID.spaces.items()))), DISCRETE)  # the order of keys is free
     for other in ((BOX, DISCRETE), (MINIGRID, spaces.Discrete(4))):
-        with pytest.raises(ValueError, match="only be used with the spaces it was made for.*train another ISR"):
+        with pytest.raises(ValueError, match=r"only be used with the spaces it was made for.*train another ISR"):
             isr.check_spaces(*other)
 
 

@@ -71,7 +71,7 @@ def test_held_out_labels_change_no_weight() -> None:
     """The published held-out loss also took an optimizer step on the held-out samples."""
     probe = LabelStore(spaces.Discrete(400), FOUR, held_out=0.1, seed=0)
     probe.add(LabelBatch(np.arange(400), np.zeros(400, int), np.zeros(400)))
-    is_held_out = np.isin(np.arange(400), next(probe.held_out_batches()).observations)
+    is_held_out = np.isin(np.arange(400), np.asarray(next(probe.held_out_batches()).observations))
     labels = np.random.default_rng(1).random(400)
     isrs, metrics = [tabular_isr() for _ in range(2)], []
     for isr, social_rewards in zip(isrs, (labels, np.where(is_held_out, 1e6, labels)), strict=True):
