@@ -84,13 +84,21 @@ def test_rounds_come_soon_after_departure_and_then_at_equal_intervals() -> None:
 
 
 def test_a_round_chooses_from_the_newest_transitions_with_an_answer() -> None:
-    queries = scheduler(UncertaintyQueries(2, attended_fraction=0.0, n_rounds=1, window=3), "never")
+    queries = scheduler(UncertaintyQueries(3, attended_fraction=0.0, n_rounds=1, window=3), "never")
     queries.on_unattended(QueryPool(transitions(9, 8, 1)))
     queries.on_unattended(QueryPool(transitions(2, float("nan"), 3)))
     labels = queries.query(5, PLANTED)
     assert labels is not None
-    assert sorted(labels.social_rewards.tolist()) == [2, 3]
-    assert queries.query(5, PLANTED) is None  # the budget is used up, and so is the pool
+    assert sorted(labels.social_rewards.tolist()) == [1, 2, 3]
+
+
+def test_queries_stop_at_the_budget() -> None:
+    queries = scheduler(RandomQueries(4, attended_fraction=0.5), "leave_at_0.5")
+    assert n_labels(queries.on_labels(transitions(*range(20)), 0.5)) == 2
+    for expected in (2, 0):
+        queries.on_unattended(QueryPool(transitions(*range(20))))
+        assert n_labels(queries.query(5, PLANTED)) == expected
+    assert queries.counts.unattended == queries.n_reserved == 2
 
 
 def share_of_budget_used(schedule: RandomQueries, presence: PresenceSchedule) -> float:
