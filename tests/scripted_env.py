@@ -12,8 +12,8 @@ from gymnasium import spaces
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from sb3_isr.common.spaces import Array, Observations
-from sb3_isr.labels.store import LabelBatch
+from sb3_isr.common.batches import Array, Observations
+from sb3_isr.labels import LabelBatch
 from sb3_isr.wrappers.composer import InternalReward
 
 Space = gym.Space[Any]
