@@ -10,7 +10,7 @@ import numpy as np
 from reproduction.figures import BASELINE, CAREFUL, FEW_LABELS
 from reproduction.statistics import estimate, welch
 from reproduction.values import ON_LAST, Values
-from sb3_isr.envs.coin_game.rules import MAPS
+from sb3_isr.envs.coin_game.maps import MAPS
 
 #: Below this p-value a difference counts.
 SIGNIFICANT = 0.05

@@ -31,7 +31,7 @@ from reproduction.values import (
     published_values,
     returns,
 )
-from sb3_isr.envs.coin_game.rules import MAPS
+from sb3_isr.envs.coin_game.maps import MAPS
 
 STYLES = {
     "departure": ("0.35", "socialization"),

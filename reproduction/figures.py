@@ -17,7 +17,7 @@ from reproduction.runs import (
     Run,
     Socialization,
 )
-from sb3_isr.envs.coin_game.rules import MAPS
+from sb3_isr.envs.coin_game.maps import MAPS
 
 #: Labels of an internalization that is incomplete for sure, see figure 6.
 FEW_LABELS = 500

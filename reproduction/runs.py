@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
 from reproduction.protocols import Protocol
-from sb3_isr.envs.coin_game.rules import MAPS
+from sb3_isr.envs.coin_game.maps import MAPS
 
 Condition = Literal["isr", "none", "oracle"]
 Checkpoint = Literal["last", "best"]

@@ -26,7 +26,8 @@ from reproduction.learning import Curves, mean_of_last_tenth
 from reproduction.protocols import Protocol
 from reproduction.results import Results
 from reproduction.runs import Autonomy, FewLabels, Run, with_requirements
-from sb3_isr.envs.coin_game.rules import MAPS, PRAISE
+from sb3_isr.envs.coin_game.maps import MAPS
+from sb3_isr.envs.coin_game.rules import PRAISE
 
 #: By condition, one number for each seed.
 Values = dict[str, dict[int, float]]

@@ -56,7 +56,9 @@ class ISRCheckpoint(ISRChildCallback):
 
     def resume(self, algorithm: type[Algorithm], env: VecEnv, **kwargs: Any) -> Algorithm:
         """
-        Restore the newest checkpoint. Then call ``learn`` with ``reset_num_timesteps=False`` and the remaining steps,
+        Restore the newest checkpoint.
+
+        Then call ``learn`` with ``reset_num_timesteps=False`` and the remaining steps,
         ``total - model.num_timesteps``.
 
         :param algorithm: The learner's class.

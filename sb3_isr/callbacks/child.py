@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 class ISRChildCallback(BaseCallback):
     """
-    Base class of callbacks that are given to an :class:`~sb3_isr.ISRCallback`, ``ISRCallback(callback=...)``, as those
-    of Stable-Baselines3's ``EventCallback`` are. Each event reaches the parent first.
+    Base class of callbacks that are given to another one, ``ISRCallback(callback=...)``.
+
+    They are children as those of Stable-Baselines3's ``EventCallback`` are. Each event reaches the parent first.
     """
 
     #: Whether :meth:`on_unattended` is of use; transitions that the caregiver does not attend are kept for it.

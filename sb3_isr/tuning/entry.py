@@ -29,7 +29,7 @@ CALLBACK = "sb3_isr.ZooISRCallback"
 
 #: Environments that have a twin which steps many of them together, bit for bit the same and many times as fast.
 BATCHED: dict[str, Callable[..., VecEnv]] = {
-    f"{env.__module__}:{env.__name__}": batched
+    f"sb3_isr.envs:{env.__name__}": batched
     for env, batched in ((CoinGameEnv, CoinGameVecEnv), (ProsocialEnv, ProsocialVecEnv))
 }
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from minigrid.core.constants import COLOR_TO_IDX, DIR_TO_VEC, OBJECT_TO_IDX, STATE_TO_IDX
 
 from sb3_isr import GridCNN, GridOneHot
-from sb3_isr.isr.extractors import AnySpaceExtractor, grid_is_channels_last
+from sb3_isr.isr.extractors import MINIGRID_CODES, AnySpaceExtractor, grid_is_channels_last
 
 GRID = spaces.Box(0, 255, (3, 3, 2), np.uint8)
 
@@ -23,6 +24,14 @@ def test_one_plane_for_each_code() -> None:
     assert torch.equal(planes[0], 1 - expected)  # code 0 in the first channel: everywhere else
     assert torch.equal(planes[1], expected)
     assert torch.equal(planes[2], expected)
+
+
+def test_there_is_a_plane_for_each_of_minigrids_codes() -> None:
+    """They are written by hand, so that the extractors need no MiniGrid. An agent's state is its direction."""
+    objects, colors, states = map(set, MINIGRID_CODES)
+    assert objects == set(OBJECT_TO_IDX.values())
+    assert colors == set(COLOR_TO_IDX.values())
+    assert states == {*STATE_TO_IDX.values(), *range(len(DIR_TO_VEC))}
 
 
 def test_policy_and_isr_see_the_same_though_sb3_transposes_for_the_policy() -> None:

@@ -22,7 +22,7 @@ from torch import nn
 
 from sb3_isr import PAPER_ISR, GridOneHot, InternalSocialReward
 from sb3_isr.common.spaces import least_element
-from sb3_isr.isr.file_format import ISRFileError
+from sb3_isr.isr.file_header import ISRFileError
 
 IMAGE = spaces.Box(0, 255, (3, 36, 36), np.uint8)
 UNSORTED = spaces.Dict(OrderedDict(b=BOX, a=spaces.Discrete(3)))
