@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_isr import VecISRReward
+from sb3_isr import InternalSocialReward, VecISRReward
+from sb3_isr.labels import LabelRange
 from tests.scripted_env import Script, scripted_vec_env
 
 #: Two environments whose caregiver praises the last of four steps.
@@ -55,3 +59,31 @@ class Watch(BaseCallback):
 def weights_of(*modules: torch.nn.Module) -> torch.Tensor:
     """All parameters of some networks."""
     return torch.cat([p.detach().flatten().clone() for module in modules for p in module.parameters()])
+
+
+class Planted(InternalSocialReward):
+    """
+    An ISR of two members with planted predictions, which pays 1 everywhere.
+
+    :param predictions: The members' predictions in the first window, the second one and so on.
+    """
+
+    def __init__(self, predictions: Callable[[int], tuple[float, float]]) -> None:
+        box, discrete = spaces.Box(0, 1000, (2,), np.float32), spaces.Discrete(3)
+        super().__init__(box, discrete, net_arch=(4,), n_members=2, device="cpu")
+        self.predictions = predictions
+        self.n_windows = 0
+        self.label_range = LabelRange(0.0, 1.0, (0.0, 1.0))
+
+    def predict_members(self, observations: Any, actions: Any) -> Any:
+        """Look at a window."""
+        self.n_windows += 1
+        return np.tile(np.array(self.predictions(self.n_windows))[:, None], len(actions))
+
+    def predict(self, observations: Any, actions: Any) -> Any:
+        """Pay for everything."""
+        return np.ones(len(actions), np.float32)
+
+
+#: Predictions that are a label, and those that are none.
+SURE, UNSURE = (1.0, 1.0), (0.6, 0.6)

@@ -14,9 +14,9 @@ import torch
 from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, CheckpointCallback, EvalCallback
 
-from sb3_isr import HackingWatch, ISRCallback, ISRCheckpoint, ISRChildCallback, VecISRReward
+from sb3_isr import HackingWatch, ISRCallback, ISRCheckpoint, ISRChildCallback, RandomQueries, VecISRReward
 from sb3_isr.labels import LabelBatch, QueryPool
-from tests.callbacks.learners import QUICK, off_policy, ppo, scripted, weights_of
+from tests.callbacks.learners import QUICK, SURE, UNSURE, Planted, off_policy, ppo, scripted, weights_of
 from tests.scripted_env import Script, scripted_vec_env
 
 
@@ -125,6 +125,15 @@ def test_a_child_without_an_isr_callback_is_refused_when_training_starts(
     assert model.num_timesteps == 0
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_child_that_is_passed_to_learn_too_is_refused_when_training_starts(is_first: bool) -> None:
+    model, child = ppo(), HackingWatch()
+    callback = ISRCallback(callback=child)
+    with pytest.raises(ValueError, match=r"was it passed to learn\?.*write ISRCallback\("):
+        model.learn(64, callback=[child, callback] if is_first else [callback, child])
+    assert model.num_timesteps == 0
+
+
 def test_a_child_that_is_given_to_nobody_changes_nothing() -> None:
     def run() -> torch.Tensor:
         model, callback = ppo(), ISRCallback("leave_at_0.5", **QUICK)
@@ -143,34 +152,29 @@ LONG: list[Script] = [[(-0.5, 0.0)] * 6 + [(0.0, 1.0)]] * 2
 @pytest.mark.parametrize("algorithm", ["PPO", "DQN"])
 @pytest.mark.parametrize("remedy", ["roll_back", "lower", "query"])
 def test_children_in_any_order_do_the_same(algorithm: str, remedy: Any, tmp_path: Path) -> None:
+    """Also where a checkpoint collects the transitions that raise an alarm."""
     runs: list[tuple[Any, ...]] = []
     for number, order in enumerate(permutations(range(3))):
-        watch = HackingWatch(max_doubt=0.2, max_rise=10.0, remedy=remedy, window=16, n_labels=4)
+        watch = HackingWatch(max_rise=10.0, remedy=remedy, window=16, n_labels=4)
         child = Child()
         children = [watch, child, ISRCheckpoint(tmp_path / str(number), every=12)]
         callback = ISRCallback(
-            "leave_at_0.25",
-            "uncertainty_40" if remedy == "query" else "all",
-            isr_kwargs={"net_arch": (4,), "n_members": 2},
-            trainer_kwargs={"gradient_steps": 40, "learning_rate": 1e-2},
+            "never",
+            RandomQueries(20, n_rounds=1) if remedy == "query" else "all",
+            isr=Planted(lambda window: SURE if window % 3 == 1 else UNSURE),
+            trainer_kwargs={"gradient_steps": 5},
             callback=[children[i] for i in order],
         )
         env = VecISRReward(scripted_vec_env(LONG))
         model = ppo(env) if algorithm == "PPO" else off_policy(DQN, env, buffer_size=500)
-        model.learn(256, callback=callback)
+        model.learn(160, callback=callback)
         (checkpoint,) = (tmp_path / str(number)).iterdir()
-        runs.append(
-            (
-                checkpoint.name,
-                watch.alarms,
-                callback.coefficient,
-                child.n_labels,
-                child.n_unattended,
-                weights_of(model.policy, callback.isr).tolist(),
-            )
-        )
-    assert all(run == runs[0] for run in runs)
-    assert runs[0][1], "there were alarms"
+        alarms = [(alarm.step, alarm.doubt) for alarm in watch.alarms]
+        told = (checkpoint.name, alarms, callback.coefficient, child.n_labels, child.n_unattended)
+        runs.append((*told, weights_of(model.policy, callback.isr).tolist()))
+    for run in runs:
+        assert run == runs[0]
+    assert len(runs[0][1]) >= 3, "there were alarms"
 
 
 # --- in what form
