@@ -30,7 +30,6 @@ _SINCE_FORMAT_2: dict[str, Any] = {"n_members": 1, "pessimism": 0.0, "limit_to_l
 _UNTIL_FORMAT_2 = ("learning_rate", "optimizer_class", "optimizer_kwargs", "sparsity", "contrast")
 
 
-
 class ISRFileError(ValueError):
     """Says what is wrong with an ISR's file, and what can be done about it."""
 
