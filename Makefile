@@ -42,7 +42,7 @@ demo: $(STAMP)
 	$(RUN) sb3_isr.cli demo
 
 reproduction: $(STAMP)
-	$(RUN) sb3_isr.cli reproduce --all --out docs
+	$(RUN) reproduction --all --out docs
 
 benchmark: $(STAMP)
 	$(RUN) benchmarks

@@ -1,7 +1,8 @@
 """
-Measure what sb3-isr costs, side by side with what a user would pick instead: benchmarks/results.json, from it
-docs/benchmarks.md with its figure, and the README's short table. The whole of figure 4a takes longer and has commands
-of its own, see ``benchmarks.figure4a``.
+Measures what sb3-isr costs, side by side with the alternatives.
+
+It writes benchmarks/results.json, and from it docs/benchmarks.md with its figure, and the README's short table. The
+whole of figure 4a takes longer and has its own commands, see ``benchmarks.figure4a``.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ import torch
 from tqdm import tqdm
 
 from benchmarks import coin_game, growth, inference, overhead, training
-from benchmarks.common import CLOCKS, Result, facts, use_clock, write_text
+from benchmarks.common import CLOCKS, Result, facts, use_clock
 from benchmarks.report import draw, line, page, targets, with_targets
+from sb3_isr.common.files import write_text
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.json"
@@ -39,17 +41,19 @@ CASES: Cases = {
 
 def main() -> int:
     """
-    :return: 1 if a case failed. That a goal is missed is no failure.
+    Run the command.
+
+    :return: Exit status: 1 if a case failed. A missed goal is no failure.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=list(CASES), help="one case; what is known of the others is kept")
-    parser.add_argument("--report", action="store_true", help="measure nothing, write the tables and the figure anew")
-    parser.add_argument("--most-labels", type=int, choices=[10**6, 10**7], default=10**6, help="for growth")
-    parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu where the machine is busy")
+    parser.add_argument("--only", choices=list(CASES), help="one case; the results of the others are kept")
+    parser.add_argument("--report", action="store_true", help="measure nothing, only write tables and figure anew")
+    parser.add_argument("--max-labels", type=int, choices=[10**6, 10**7], default=10**6, help="for growth")
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="use cpu if the machine is busy")
     arguments = parser.parse_args()
     use_clock(arguments.clock)
     torch.set_num_threads(1)  # networks this small only wait for a second thread
-    cases: Cases = {**CASES, "growth": partial(growth.run, arguments.most_labels)}
+    cases: Cases = {**CASES, "growth": partial(growth.run, arguments.max_labels)}
 
     known = {case["case"]: case for case in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
     for name in [] if arguments.report else [arguments.only] if arguments.only else CASES:
@@ -66,9 +70,11 @@ def main() -> int:
 
 def measure(name: str, run: Callable[[], Iterator[Result | str]]) -> Iterator[dict[str, Any]]:
     """
+    Measure a case.
+
     :param name: The case's name.
-    :param run: What measures it.
-    :return: What ``results.json`` holds of it, after each result: who stops it keeps what was measured.
+    :param run: Measures it.
+    :return: Its part of ``results.json``, after each result: if it is stopped, earlier results are kept.
     """
     print(f"\n{name}", flush=True)
     command = " ".join(["python -m benchmarks", *sys.argv[1:]])
@@ -76,15 +82,15 @@ def measure(name: str, run: Callable[[], Iterator[Result | str]]) -> Iterator[di
     case.update(notes=[], results=[])
     start = time.perf_counter()
     try:
-        for said in run():
-            if isinstance(said, str):
-                case["notes"].append(said)
+        for measured in run():
+            if isinstance(measured, str):
+                case["notes"].append(measured)
                 continue
-            case["results"].append({**asdict(said), "met": said.met})
+            case["results"].append({**asdict(measured), "met": measured.met})
             case["seconds"] = round(time.perf_counter() - start, 1)
             tqdm.write(line(case["results"][-1]))
             yield case
-    except Exception as error:  # one case must not cost the others
+    except Exception as error:  # a case that fails must not stop the others
         traceback.print_exc()
         case["failed"] = f"{type(error).__name__}: {error}"
     yield case

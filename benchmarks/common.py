@@ -7,8 +7,6 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-#: Wall time, or the processor time of this process: the same where nothing else runs, and the one to trust where
-#: something does. (Where it waits for others, as for subprocesses, only the wall tells.)
+from sb3_isr.common.versions import versions
+
+#: Wall time, or the processor time of this process: they are the same if nothing else runs; if something does, use the
+#: latter. (Time spent waiting for others, as for subprocesses, is only in the former.)
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 _clock = "wall"
 
@@ -27,7 +27,9 @@ Samples = NDArray[np.floating[Any]]
 
 def use_clock(name: str) -> None:
     """
-    :param name: "wall" or "cpu", for all that is measured from now on in this process.
+    Choose the clock for everything that is measured from now on in this process.
+
+    :param name: "wall" or "cpu".
     """
     global _clock
     _clock = name
@@ -35,7 +37,9 @@ def use_clock(name: str) -> None:
 
 def now() -> float:
     """
-    :return: Seconds on the clock in use.
+    Read the clock in use.
+
+    :return: Seconds.
     """
     return CLOCKS[_clock]()
 
@@ -45,12 +49,12 @@ class Result:
     """
     One row of the table.
 
-    :param name: What was measured.
+    :param name: The measured quantity.
     :param value: Its median over rounds.
     :param quartiles: The first and the third.
-    :param unit: Of all three.
-    :param n: At how many environments or labels, if the case goes through several numbers of them.
-    :param goal: What the median should come to, if there is a goal.
+    :param unit: The unit of all three.
+    :param n: Number of environments or labels, if the case has several of them.
+    :param goal: The goal of the median, if there is one.
     :param goal_is: Whether it should be at least or at most that.
     """
 
@@ -72,10 +76,12 @@ class Result:
 
 def result(name: str, samples: Samples | list[float], unit: str, **kwargs: Any) -> Result:
     """
-    :param name: What was measured.
-    :param samples: Once for each round.
-    :param unit: Of the samples.
-    :param kwargs: The rest of :class:`Result`.
+    Summarize samples.
+
+    :param name: The measured quantity.
+    :param samples: One for each round.
+    :param unit: The unit of the samples.
+    :param kwargs: Further fields of :class:`Result`.
     :return: Median and quartiles of the samples.
     """
     first, median, third = np.percentile(samples, [25, 50, 75]).tolist()
@@ -86,13 +92,13 @@ def in_turn(
     title: str, variants: Mapping[str, Callable[[], float]], rounds: int, warm_up: bool = True
 ) -> dict[str, Samples]:
     """
-    Measure variants in turn, A B C, C B A, A B C, ..., so that what slows the machine for a while slows all of them.
+    Measure variants in turn, A B C, C B A, A B C, ..., so that a machine that is slow for a while slows all of them.
 
-    :param title: What the progress bar says.
-    :param variants: What measures each of them once, and returns what it measured.
-    :param rounds: How often each is measured.
-    :param warm_up: Measure each once before, and forget it.
-    :return: For each variant what it returned, one number for each round, so that numbers of one round are a pair.
+    :param title: The title of the progress bar.
+    :param variants: A measurement for each variant, which returns one number.
+    :param rounds: Number of measurements of each.
+    :param warm_up: Whether to measure each once before, and discard it.
+    :return: The numbers of each variant, one for each round, so that numbers of one round are a pair.
     """
     samples: dict[str, list[float]] = {name: [] for name in variants}
     with progress(title, (rounds + warm_up) * len(variants)) as bar:
@@ -107,16 +113,18 @@ def in_turn(
 
 def rate(call: Callable[[], Any], per_call: int, seconds: float = 0.15) -> Callable[[], float]:
     """
-    :param call: What to repeat.
-    :param per_call: How many things one call does.
-    :param seconds: For how long.
-    :return: A measurement for :func:`in_turn`: things done a second.
+    Make a measurement of a rate, for :func:`in_turn`.
+
+    :param call: Is repeated.
+    :param per_call: Number of things that one call does.
+    :param seconds: Duration of the measurement.
+    :return: A function that measures things done a second.
     """
 
     def measure() -> float:
         n_calls, start = 0, now()
         while (elapsed := now() - start) < seconds:
-            for _ in range(10):  # to look at the clock costs something too
+            for _ in range(10):  # reading the clock takes time, too
                 call()
             n_calls += 10
         return n_calls * per_call / elapsed
@@ -126,32 +134,25 @@ def rate(call: Callable[[], Any], per_call: int, seconds: float = 0.15) -> Calla
 
 def progress(title: str, total: int) -> tqdm[Any]:
     """
-    :param title: What is being measured.
-    :param total: In how many parts.
-    :return: A bar that is gone once it is full.
+    Make a progress bar that disappears when it is full.
+
+    :param title: Its title.
+    :param total: Number of parts.
+    :return: The bar.
     """
     return tqdm(
         total=total, desc=f"{title:48}", leave=False, disable=None, bar_format="{desc}{n_fmt}/{total_fmt} {elapsed}"
     )
 
 
-def write_text(path: Path, text: str) -> None:
-    """
-    :param path: The file; written whole or not at all.
-    :param text: What to write.
-    """
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)
-
-
 def facts() -> dict[str, Any]:
     """
-    :return: What the numbers depend on: versions, the machine, and the clock.
+    Get what the numbers depend on.
+
+    :return: Versions, the machine, and the clock.
     """
-    packages = ("sb3_isr", "stable_baselines3", "gymnasium", "torch", "numpy", "minigrid")
     return {
-        "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
+        "versions": {"python": platform.python_version(), **versions("minigrid")},
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "cpus": os.cpu_count(),

@@ -4,7 +4,7 @@
 ``python -m benchmarks.figure4a ours|published --out FILE``: 120k steps of socialization, then 120k each of autonomy
 with the ISR, with nothing in the caregiver's place, and with a caregiver who stays. Both ways train the paper's policy
 with the paper's PPO; they differ in how environments, rewards and labels are handled, and in the ISR: the published way
-fits the paper's network, ours what the guide recommends for grids, an MLP on one-hot cells.
+trains the paper's network, ours the one that the guide recommends for grids, an MLP on one-hot cells.
 """
 
 from __future__ import annotations
@@ -23,62 +23,52 @@ import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch import nn
 
 from benchmarks import published
-from benchmarks.common import facts, write_text
-from reproduction.protocols import ONE_HOT
+from benchmarks.common import facts
 from sb3_isr import ISRCallback, VecISRReward
+from sb3_isr.common.files import write_text
 from sb3_isr.envs.coin_game.env import CoinGameEnv
 from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
+from sb3_isr.evaluation.conditions import CONDITIONS, after_departure, load_snapshot, save_snapshot
+from sb3_isr.evaluation.episodes import EpisodeRecorder, mean_of_last_tenth
+from sb3_isr.evaluation.networks import ONE_HOT
 
 STEPS = 120_000
 ROLLOUT = 2048
-CONDITIONS = ("isr", "none", "oracle")
 
 
-class Goals(BaseCallback):
-    """Keeps goals per episode, and says from time to time how far it is."""
-
-    def __init__(self, title: str) -> None:
-        super().__init__()
-        self.title = title
-        self.goals: list[int] = []
-
-    def _on_step(self) -> bool:
-        self.goals += [info["goals_reached"] for info in self.locals["infos"] if "goals_reached" in info]
-        return True
-
-    def _on_rollout_end(self) -> None:
-        print(f"\r{self.title:16}{self.num_timesteps:8,} steps", end="", file=sys.stderr, flush=True)
-
-    def mean_of_last_tenth(self) -> float:
-        """Goals per episode at the end."""
-        return float(np.mean(self.goals[-max(1, len(self.goals) // 10) :]))
-
-
-def learn(model: PPO, steps: int, title: str, callback: ISRCallback | None = None) -> float:
+def learn(model: BaseAlgorithm, steps: int, title: str, callback: ISRCallback | None = None) -> float:
     """
+    Train a learner, and print how far it is.
+
     :param model: The learner.
     :param steps: How many.
-    :param title: What is learned, for the progress line.
-    :param callback: What else watches.
+    :param title: The phase, for the progress line.
+    :param callback: Its ISRCallback, if it has one.
     :return: Goals per episode at the end.
     """
-    goals = Goals(title)
-    model.learn(steps, callback=[goals] if callback is None else [callback, goals])
+
+    def progress(done: int) -> None:
+        print(f"\r{title:16}{done:8,} steps", end="", file=sys.stderr, flush=True)
+
+    episodes = EpisodeRecorder(["goals_reached"], progress)
+    model.learn(steps, callback=[episodes] if callback is None else [callback, episodes])
     print(file=sys.stderr)
-    return goals.mean_of_last_tenth()
+    return mean_of_last_tenth(episodes.columns["goals_reached"])
 
 
 def paper_ppo(venv: VecEnv, seed: int) -> PPO:
     """
+    Make the paper's learner.
+
     :param venv: Coin games.
     :param seed: Seeds everything.
-    :return: The paper's learner: rollouts of 2048 transitions and SB3's other defaults.
+    :return: PPO with rollouts of 2048 transitions and SB3's other defaults.
     """
     n_steps = ROLLOUT // venv.num_envs
     return PPO("CnnPolicy", venv, n_steps=n_steps, policy_kwargs=published.POLICY, seed=seed, device="cpu")
@@ -86,6 +76,8 @@ def paper_ppo(venv: VecEnv, seed: int) -> PPO:
 
 def ours(steps: int, seed: int, folder: Path) -> dict[str, float]:
     """
+    Run figure 4a in our way.
+
     :param steps: Of each phase.
     :param seed: Seeds everything.
     :param folder: For the learner at departure and its ISR.
@@ -95,16 +87,13 @@ def ours(steps: int, seed: int, folder: Path) -> dict[str, float]:
     caregiver = ISRCallback("always", isr_kwargs=ONE_HOT)
     goals = {"socialization": learn(learner, steps, "socialization", caregiver)}
     caregiver.train()
-    learner.save(folder / "learner.zip")
-    caregiver.isr.save(folder / "isr.safetensors")
-    callbacks = {
-        "isr": ISRCallback("never", isr=folder / "isr.safetensors"),
-        "none": ISRCallback("never", isr_kwargs=ONE_HOT, coefficient=0.0),
-        "oracle": ISRCallback("always", isr_kwargs=ONE_HOT),
-    }
-    for condition in CONDITIONS:
-        learner = PPO.load(folder / "learner.zip", env=VecISRReward(CoinGameVecEnv(32)), device="cpu")
-        goals[condition] = learn(learner, steps, f"autonomy, {condition}", callbacks[condition])
+    snapshot, isr = folder / "learner.zip", folder / "isr.safetensors"
+    save_snapshot(learner, snapshot)
+    caregiver.isr.save(isr)
+    for condition, successor, callback in after_departure(
+        PPO, snapshot, lambda: VecISRReward(CoinGameVecEnv(32)), seed, isr, ONE_HOT
+    ):
+        goals[condition] = learn(successor, steps, f"autonomy, {condition}", callback)
     return goals
 
 
@@ -124,12 +113,12 @@ class PublishedWrapper(gym.Wrapper[np.ndarray, Any, np.ndarray, Any]):
         self.labels: list[tuple[np.ndarray, float]] = []
 
     def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
-        """As usual."""
+        """Reset, and remember the observation."""
         self.observation, info = self.env.reset(**kwargs)
         return self.observation, info
 
     def step(self, action: Any) -> tuple[np.ndarray, SupportsFloat, bool, bool, dict[str, Any]]:
-        """As usual."""
+        """Step, and reward as the phase has it."""
         grid = published.inputs(self.observation[None], np.array([action]))
         self.observation, reward, terminated, truncated, info = self.env.step(action)
         if self.phase == "socialization":
@@ -144,6 +133,8 @@ class PublishedWrapper(gym.Wrapper[np.ndarray, Any, np.ndarray, Any]):
 
 def the_published_way(steps: int, seed: int, folder: Path) -> dict[str, float]:
     """
+    Run figure 4a in the published way.
+
     :param steps: Of each phase.
     :param seed: Seeds everything.
     :param folder: For the learner at departure.
@@ -157,11 +148,12 @@ def the_published_way(steps: int, seed: int, folder: Path) -> dict[str, float]:
     n = len(env.labels) * 9 // 10
     grids, social_rewards = zip(*env.labels[:n], strict=True)
     published.fit(net, torch.as_tensor(np.stack(grids)), np.array(social_rewards))
-    learner.save(folder / "learner.zip")
+    snapshot = folder / "learner.zip"
+    save_snapshot(learner, snapshot)
     for condition in CONDITIONS:
         env = PublishedWrapper(Monitor(CoinGameEnv()), condition, net)
-        learner = PPO.load(folder / "learner.zip", env=DummyVecEnv([lambda env=env: env]), device="cpu")  # type: ignore[misc]
-        goals[condition] = learn(learner, steps, f"autonomy, {condition}")
+        venv = DummyVecEnv([lambda env=env: env])  # type: ignore[misc]
+        goals[condition] = learn(load_snapshot(PPO, snapshot, venv, seed), steps, f"autonomy, {condition}")
     return goals
 
 
@@ -169,7 +161,7 @@ WAYS: dict[str, Callable[[int, int, Path], dict[str, float]]] = {"ours": ours, "
 
 
 def main() -> None:
-    """Run one way and write what it took."""
+    """Run one way, and write what it cost."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.figure4a", description=__doc__)
     parser.add_argument("way", choices=list(WAYS))
     parser.add_argument("--out", type=Path, required=True, help="the file for wall seconds, peak memory and goals")

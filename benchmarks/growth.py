@@ -16,10 +16,9 @@ import numpy as np
 import torch
 
 from benchmarks.common import Result, progress, result
-from sb3_isr import PAPER_ISR, InternalSocialReward, LabelBatch, LabelStore, VecISRReward
+from sb3_isr import PAPER_ISR, InternalSocialReward, ISRTrainer, LabelBatch, LabelStore, VecISRReward
 from sb3_isr.envs.coin_game.rules import PRAISE
 from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
-from sb3_isr.isr.training import fit
 
 N_ENVS = (1, 8, 64, 512)
 N_MEMBERS = (1, 2, 5, 10, 20)
@@ -28,12 +27,12 @@ CHUNK = 2000
 STEPS = 200
 OVER_DATA = "label store: memory over its data"
 PEAK = "label store: memory at its peak"
-#: Most bytes for each byte of data, and most megabytes for a million labels.
+#: The largest number of bytes for each byte of data, and of megabytes for a million labels.
 GOALS = {(OVER_DATA, 10**5): 1.1, (OVER_DATA, 10**6): 1.1, (OVER_DATA, 10**7): 1.1, (PEAK, 10**6): 600.0}
 
 
 class Quantity(NamedTuple):
-    """What is measured, at how many labels or environments, and in which unit."""
+    """A measured quantity: its name, the number of labels or environments, and the unit."""
 
     name: str
     n: int
@@ -43,9 +42,11 @@ class Quantity(NamedTuple):
 Measured = dict[Quantity, float]
 
 
-def run(most_labels: int = 10**6) -> Iterator[Result | str]:
+def run(max_labels: int = 10**6) -> Iterator[Result | str]:
     """
-    :param most_labels: The largest store, a power of ten from 10,000 on.
+    Measure memory and times.
+
+    :param max_labels: The largest store, a power of ten from 10,000 on.
     :return: Memory and times of the label store and of the wrapper.
     """
     yield (
@@ -55,7 +56,7 @@ def run(most_labels: int = 10**6) -> Iterator[Result | str]:
         f"paper's ISR, over {STEPS} steps; while the caregiver is present its labels are in it. The ensemble has the "
         "paper's ISR for members; its memory is that of weights, gradients and optimizer."
     )
-    sizes = [10**power for power in range(4, len(str(most_labels)))]
+    sizes = [10**power for power in range(4, len(str(max_labels)))]
     samples: dict[Quantity, list[float]] = defaultdict(list)
     cases = ((grow_store, sizes), (grow_wrapper, N_ENVS), (grow_ensemble, N_MEMBERS))
     with progress("growth", len(cases) * ROUNDS) as bar:
@@ -70,8 +71,10 @@ def run(most_labels: int = 10**6) -> Iterator[Result | str]:
 
 def grow_store(sizes: Sequence[int]) -> Measured:
     """
+    Measure what label stores cost.
+
     :param sizes: Numbers of labels.
-    :return: What a store of each costs. All are kept, so that none lies in the memory of another.
+    :return: The costs of a store of each size. All stores are kept, so that none reuses the memory of another.
     """
     venv = CoinGameVecEnv(CHUNK)
     bytes_of_chunk = sum(np.asarray(part).nbytes for part in _play(venv))
@@ -105,8 +108,10 @@ def _play(venv: CoinGameVecEnv) -> LabelBatch:
 
 def grow_wrapper(n_envs: Sequence[int]) -> Measured:
     """
+    Measure what a wrapper costs.
+
     :param n_envs: Numbers of environments.
-    :return: What a wrapper around them costs, with the caregiver present (labels included) and absent. All are kept.
+    :return: The costs with the caregiver present (labels included) and absent. All wrappers are kept.
     """
     torch.set_num_threads(1)
     measured: Measured = {}
@@ -120,10 +125,10 @@ def grow_wrapper(n_envs: Sequence[int]) -> Measured:
         for name, probability in (("present", 1.0), ("absent", 0.0)):
             before = _resident_bytes()
             wrapper = VecISRReward(venv)
-            wrapper.isr_call("connect", isr.predict, probability)
+            wrapper.composer.connect(isr.predict, probability)
             wrapper.reset()
             seconds = _seconds(partial(wrapper.step, actions), STEPS)
-            kept.append((wrapper, wrapper.isr_call("take_labels")))
+            kept.append((wrapper, wrapper.composer.collect()))
             grown = _resident_bytes() - before
             measured[Quantity(f"wrapper, caregiver {name}: a transition", n, "µs")] = (seconds - alone) / n * 1e6
             measured[Quantity(f"wrapper, caregiver {name}: memory", n, "MB")] = grown / 1e6
@@ -132,8 +137,10 @@ def grow_wrapper(n_envs: Sequence[int]) -> Measured:
 
 def grow_ensemble(n_members: Sequence[int]) -> Measured:
     """
+    Measure what ensembles cost.
+
     :param n_members: Numbers of members.
-    :return: What an ISR of as many costs: a call for 8 environments, a gradient step on 256 labels, memory.
+    :return: The costs of a call for 8 environments and of a gradient step on 256 labels, and the memory.
     """
     torch.set_num_threads(1)
     venv = CoinGameVecEnv(8)
@@ -143,11 +150,12 @@ def grow_ensemble(n_members: Sequence[int]) -> Measured:
     measured: Measured = {}
     for n in n_members:
         isr = InternalSocialReward(venv.observation_space, venv.action_space, device="cpu", n_members=n, **PAPER_ISR)
-        fit(isr, store, gradient_steps=1)
-        training = _seconds(partial(fit, isr, store, gradient_steps=50), 1) / 50
+        ISRTrainer(isr, gradient_steps=1).train(store)
+        trainer = ISRTrainer(isr, gradient_steps=50)
+        training = _seconds(partial(trainer.train, store), 1) / 50
         predicting = _seconds(partial(isr.predict, observations, actions), 1000)
         weights = [*isr.parameters(), *(weight.grad for weight in isr.parameters() if weight.grad is not None)]
-        moments = [part for state in isr.optimizer.state.values() for part in state.values()]
+        moments = [part for state in trainer.optimizer.state.values() for part in state.values()]
         measured[Quantity("ensemble: a call for 8 environments", n, "µs")] = predicting * 1e6
         measured[Quantity("ensemble: a gradient step on 256 labels", n, "ms")] = training * 1e3
         measured[Quantity("ensemble: memory", n, "MB")] = sum(part.nbytes for part in [*weights, *moments]) / 1e6
@@ -162,12 +170,12 @@ def _seconds(call: Callable[[], Any], n_calls: int) -> float:
 
 
 def _resident_bytes() -> int:
-    # The pages that are there, of those that were asked for. Where there is no /proc, this case fails and says so.
+    # Resident pages, not all that are reserved. Without /proc this case fails with a message.
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _peak_bytes() -> int:
-    # Not getrusage's: that goes on from the peak of the process that started this one.
+    # Not getrusage's, which includes the peak of the process that started this one.
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 

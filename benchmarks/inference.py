@@ -23,35 +23,37 @@ ROUNDS = 15
 
 
 class StillGame(CoinGameEnv):
-    """A coin game that never moves, and so costs next to nothing."""
+    """A coin game that never moves, and so costs almost nothing."""
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:  # type: ignore[override]
-        """As a step in which nothing happens, without the caregiver's word on it."""
+        """Do nothing; there is no label either."""
         return self.still, 0.0, False, False, {}
 
     def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:  # type: ignore[override]
-        """As usual."""
+        """Reset, and remember the observation."""
         self.still, info = super().reset(**kwargs)
         return self.still, info
 
 
 class StillGames(CoinGameVecEnv):
-    """Many of them at once."""
+    """Many still games at once."""
 
     def reset(self) -> np.ndarray:
-        """As usual."""
+        """Reset, and remember the observations."""
         self.still = super().reset()
         self.nothing = np.zeros(self.num_envs, np.float32), np.zeros(self.num_envs, bool)
         return self.still
 
     def step_wait(self) -> Any:
-        """As a step in which nothing happens, without the caregiver's word on it."""
+        """Do nothing; there is no label either."""
         return self.still, *self.nothing, [{} for _ in range(self.num_envs)]
 
 
 def run() -> Iterator[Result | str]:
     """
-    :return: Internal rewards a second, and what they are relative to the alternatives.
+    Measure the inference of internal rewards.
+
+    :return: Internal rewards a second, also relative to the alternatives.
     """
     yield (
         "Each is a whole wrapper around environments that cost nothing, with the paper's network: VecISRReward, an "
@@ -111,8 +113,10 @@ def _stepping_each(isr: InternalSocialReward, actions: np.ndarray) -> Callable[[
 
 def imitation_wrapper(venv: VecEnv) -> VecEnvWrapper:
     """
+    Make imitation's wrapper.
+
     :param venv: Coin games.
-    :return: imitation's wrapper around them, with a reward network of the paper's ISR's layers.
+    :return: The wrapper around them, with a reward network of the paper's ISR's layers.
     """
     base: Any = import_module("imitation.rewards.reward_nets").RewardNet
 

@@ -15,7 +15,6 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from benchmarks import published
 from benchmarks.common import Result, in_turn, now, result
-from reproduction.protocols import ONE_HOT
 from sb3_isr import (
     PAPER_ISR,
     InternalSocialReward,
@@ -25,6 +24,7 @@ from sb3_isr import (
     VecISRReward,
 )
 from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
+from sb3_isr.evaluation.networks import ONE_HOT
 
 N_ENVS = (1, 8, 32)
 ROUNDS = 7
@@ -35,14 +35,14 @@ GOAL_ALWAYS = 0.99
 
 class Task(NamedTuple):
     """
-    A learner and what it learns.
+    A learner and its environments.
 
     :param learner: Makes the learner.
-    :param venv: Makes the environments, that many.
-    :param social_venv: The same, with a caregiver where they have none of their own.
-    :param isr_kwargs: The ISR.
+    :param venv: Makes so many environments.
+    :param social_venv: The same, with a caregiver if they have none of their own.
+    :param isr_kwargs: Arguments of the ISR.
     :param steps: Calls of the environments' ``step`` in one ``learn``, from their number.
-    :param goal: Least speed with the plugin and the caregiver absent, at 8 environments or more.
+    :param goal: Minimum relative speed with the plugin and the caregiver absent, at 8 environments or more.
     """
 
     learner: Callable[[VecEnv], BaseAlgorithm]
@@ -65,7 +65,7 @@ def _social_pendulum(n_envs: int) -> VecEnv:
     return make_vec_env(lambda: SocialRewardWrapper(gym.make("Pendulum-v1"), TaskRewardCaregiver()), n_envs)
 
 
-# A learning rate of 0 costs what any other costs, and keeps all variants on the same way through the environment.
+# A learning rate of 0 costs as much as any other, and keeps the policy of all variants the same.
 _STILL: dict[str, Any] = {"learning_rate": 0.0, "device": "cpu", "seed": 0}
 _ROLLOUT = 512
 
@@ -114,6 +114,8 @@ TASKS = {
 
 def run() -> Iterator[Result | str]:
     """
+    Measure the speed of training.
+
     :return: Speeds, relative to plain Stable-Baselines3.
     """
     yield (
@@ -177,7 +179,7 @@ def _learning(model: BaseAlgorithm, callback: ISRCallback | None, steps: int) ->
 
 
 def _shares(model: BaseAlgorithm, callback: ISRCallback, steps: int) -> list[float]:
-    """Of model.learn's time, the percentage that the plugin takes, in each round."""
+    """Percentage of model.learn's time that is spent in the plugin, in each round."""
     spent = 0.0
 
     def counted(call: Callable[..., Any], sign: int = 1) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""The published way, written out plainly: the paper's policy, and its ISR fitted one label at a time."""
+"""The published way in plain code: the paper's policy, and its ISR, trained on one label at a time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
 from reproduction.protocols import PaperFeatures
-from sb3_isr.common.spaces import Array, Observations
-from sb3_isr.isr.model import AGENT
+from sb3_isr.common.batches import Array, Observations
+from sb3_isr.isr.paper import AGENT
 
 #: The paper's policy, for PPO's "CnnPolicy".
 POLICY: dict[str, Any] = {"features_extractor_class": PaperFeatures}
@@ -20,7 +20,9 @@ POLICY: dict[str, Any] = {"features_extractor_class": PaperFeatures}
 
 def network() -> nn.Sequential:
     """
-    :return: From float ``[n, 5, 9, 9]``, the grid's codes and the action's plane, to ``[n, 1]``.
+    Make the paper's network.
+
+    :return: A network from float ``[n, 5, 9, 9]``, the grid's codes and the action's plane, to ``[n, 1]``.
     """
     layers = nn.Sequential(
         nn.Conv2d(5, 16, kernel_size=2),
@@ -43,6 +45,8 @@ def network() -> nn.Sequential:
 
 def with_action_plane(observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
     """
+    Append the action's plane to grids.
+
     :param observations: Grids of codes ``[n, 9, 9, 4]``.
     :param actions: Their numbers ``[n]``.
     :return: float ``[n, 5, 9, 9]``: the codes, and the action's number at the agent's cell.
@@ -54,20 +58,22 @@ def with_action_plane(observations: torch.Tensor, actions: torch.Tensor) -> torc
 
 def inputs(observations: Observations, actions: Array) -> torch.Tensor:
     """
-    :param observations: uint8 ``[n, 9, 9, 4]``
+    Convert a batch to the network's input.
+
+    :param observations: uint8 ``[n, 9, 9, 4]``.
     :param actions: Their numbers, ``[n]``.
-    :return: What the network takes, float ``[n, 5, 9, 9]``.
+    :return: float ``[n, 5, 9, 9]``.
     """
     return with_action_plane(torch.as_tensor(observations), torch.as_tensor(actions))
 
 
 def fit(net: nn.Sequential, grids: torch.Tensor, social_rewards: np.ndarray) -> None:
     """
-    One epoch with a batch size of 1, rewarded and unrewarded labels drawn equally often.
+    Train for one epoch with a batch size of 1, rewarded and unrewarded labels drawn equally often.
 
     :param net: The network, changed in place.
-    :param grids: float ``[n, 5, 9, 9]``
-    :param social_rewards: ``[n]``
+    :param grids: float ``[n, 5, 9, 9]``.
+    :param social_rewards: ``[n]``.
     """
     targets = torch.as_tensor(social_rewards, dtype=torch.float32).clamp(min=0)
     rewarded = targets > 0

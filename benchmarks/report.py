@@ -1,4 +1,4 @@
-"""The table and the figure, drawn from what ``results.json`` holds."""
+"""The page, its tables and its figure, from ``results.json``."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-#: What ``results.json`` holds of one case.
+#: One case of ``results.json``.
 Case = dict[str, Any]
-#: The panels that show how something goes with a number of environments: case, unit, title.
+#: The panels of quantities by number of environments: case, unit, title.
 CURVES = (
     ("inference", "rewards/s", "Internal rewards a second"),
     ("coin_game", "steps/s", "Coin game: steps a second"),
 )
 MARKS = {True: " ✓", False: " ✗", None: ""}
 Row = dict[str, Any]
-#: The ways of figure 4a, and what their files call the goals reached at the end of each phase.
+#: The ways of figure 4a, and the key of the goals reached at the end of each phase in their files.
 WAYS, GOALS = ("ours", "published"), "goals_per_episode"
 
-#: Why a goal was missed, by the beginning of the target's name; said where it was.
+#: Why a goal was missed, by the beginning of the target's name.
 CAUSES = {
     "PPO, caregiver always": "some twenty calls of NumPy for a call of `step` (labels kept, sums for the log), 30 µs "
     "at 8 environments: see the time in the plugin, which is above 1% only with 1 environment and with the quickest "
-    "learners. The rest is scatter, as plain SB3 again has it, and what the learner finds gone from its caches.",
+    "learners. The rest is scatter, as in plain SB3 again, and data that have left the learner's caches.",
     "PPO, caregiver absent": "one forward pass of the ISR for a call of `step`, 0.1 to 0.4 ms at 8 environments. It "
     "grows slowly with them, so that what it costs a transition falls: most at 1, least at 32.",
     "DQN, caregiver always": "as with PPO, and labels are put into the store at each episode's end; beside a learner "

@@ -3,8 +3,8 @@ Full RL Zoo runs: the caregiver leaves half way, with the ISR in its place (``is
 
     python examples/rl_zoo.py --out runs/zoo
 
-runs ``python -m rl_zoo3.train`` for each task, condition and seed, skips the runs that are there already, draws the
-learning curves and prints the table. What is drawn and counted are the true returns in RL Zoo's own monitor files.
+runs ``python -m rl_zoo3.train`` for each task, condition and seed that has no run yet, draws the learning curves and
+prints the table. Returns are the true ones in RL Zoo's own monitor files.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from matplotlib.figure import Figure
 
 CONFIGS = Path(__file__).parents[1] / "zoo_configs"
 
-#: Into how many parts a run is cut for its curve.
+#: Number of points of a learning curve.
 N_PARTS = 40
 
-#: Overrides of RL Zoo's ``-params``. Without an internal reward the learner has what is left: the environment's.
+#: Overrides of RL Zoo's ``-params``. Without an internal reward only the environment's is left.
 CONDITIONS: dict[str, list[str]] = {
     "isr": [],
     "none": ["-params", "callback:{'sb3_isr.ZooISRCallback': dict(presence='leave_at_0.5', coefficient=0.0)}"],
@@ -34,9 +34,11 @@ LABELS = {"isr": "the ISR in its place", "none": "nothing in its place"}
 
 class Task(NamedTuple):
     """
+    A task for RL Zoo.
+
     :param env_id: The environment.
     :param algo: RL Zoo's name of the algorithm, and of the configuration's file.
-    :param steps: Environment steps; the configuration says the same.
+    :param steps: Environment steps, the same as in the configuration.
     """
 
     env_id: str
@@ -54,11 +56,13 @@ TASKS = {
 
 def train(task: Task, condition: str, seed: int, out: Path) -> Path:
     """
+    Train a learner with RL Zoo, unless the run is finished already.
+
     :param task: The task.
     :param condition: Of ``CONDITIONS``.
     :param seed: RL Zoo's.
     :param out: Folder of all runs.
-    :return: RL Zoo's folder of the run; a run that was finished before is not repeated.
+    :return: RL Zoo's folder of the run.
     """
     name = task.env_id.replace("/", "-")
     logs = out / condition / str(seed)
@@ -74,6 +78,8 @@ def train(task: Task, condition: str, seed: int, out: Path) -> Path:
 
 def returns_over_time(folder: Path, steps: int) -> list[float]:
     """
+    Compute a learning curve.
+
     :param folder: RL Zoo's folder of a run.
     :param steps: Environment steps of the run.
     :return: Mean true return of the episodes that ended in each of ``N_PARTS`` parts of the run; NaN where none did.
@@ -83,7 +89,7 @@ def returns_over_time(folder: Path, steps: int) -> list[float]:
     returns: list[float] = []
     for monitor in monitors:
         of_episode, lengths = np.loadtxt(monitor, delimiter=",", skiprows=2, usecols=(0, 1), ndmin=2).T
-        # Environments step together, so the clock of one times their number is the clock of all.
+        # Environments step together, so the steps of one times their number are the steps of all.
         part += (np.cumsum(lengths) * len(monitors) * N_PARTS / steps).astype(int).tolist()
         returns += of_episode.tolist()
     in_part = [np.array(returns)[np.array(part) == i] for i in range(N_PARTS)]
@@ -94,7 +100,7 @@ def draw(curves: dict[Task, dict[str, list[list[float]]]], path: Path) -> None:
     """
     Draw each seed's learning curve.
 
-    :param curves: Of each task and condition, what :func:`returns_over_time` returned for each seed.
+    :param curves: The learning curve of each task, condition and seed.
     :param path: The picture's file.
     """
     figure = Figure(figsize=(3.6 * len(curves), 3.6), layout="constrained")
@@ -121,8 +127,10 @@ def draw(curves: dict[Task, dict[str, list[list[float]]]], path: Path) -> None:
 
 def table(curves: dict[Task, dict[str, list[list[float]]]]) -> str:
     """
+    Write returns as a Markdown table.
+
     :param curves: As for :func:`draw`.
-    :return: True returns of each seed, as Markdown: in the last tenth before departure, and in the last of all.
+    :return: True returns of each seed: in the last tenth before departure, and in the last of all.
     """
     lines = ["| environment, algorithm | at departure | end, isr | end, none |", "| --- | --- | --- | --- |"]
     for task, by_condition in curves.items():
@@ -136,7 +144,9 @@ def table(curves: dict[Task, dict[str, list[list[float]]]]) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """
-    :param arguments: The command line's; by default those of the process.
+    Run the command.
+
+    :param arguments: Arguments; those of the process by default.
     """
     parser = argparse.ArgumentParser(description="Full RL Zoo runs whose caregiver leaves half way.")
     parser.add_argument("--out", type=Path, default=Path("runs/zoo"), help="folder of runs and figure")

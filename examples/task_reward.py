@@ -1,9 +1,9 @@
 """
-A task's own reward as the social reward: does a learner keep at the task when the one who rewarded it has left?
+A task's own reward as the social reward: how much performance is retained after the caregiver has left?
 
-The caregiver (:class:`~sb3_isr.TaskRewardCaregiver`) gives all of the task's reward, so that nothing is left without
-it. A learner is socialized, and from that same snapshot goes on for as many steps again in three conditions: with the
-ISR in the caregiver's place (``isr``), with nothing (``none``), and with a caregiver who stays (``oracle``).
+The caregiver (:class:`~sb3_isr.TaskRewardCaregiver`) gives all of the task's reward, so there is no reward without it.
+A learner is socialized, and from that snapshot continues for as many steps again in three conditions: with the ISR in
+the caregiver's place (``isr``), with nothing (``none``), and with a caregiver who stays (``oracle``).
 
     python examples/task_reward.py cartpole --seeds 3
 """
@@ -24,27 +24,29 @@ import torch
 from minigrid.wrappers import ImgObsWrapper
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from sb3_isr import GridOneHot, ISRCallback, SocialRewardWrapper, TaskRewardCaregiver, VecISRReward
+from sb3_isr.evaluation.conditions import CONDITIONS, Condition, after_departure, save_snapshot
+from sb3_isr.evaluation.episodes import EpisodeRecorder
 
-#: MiniGrid's codes are no intensities, neither for the policy nor for the ISR.
+#: MiniGrid's codes are not intensities, neither for the policy nor for the ISR.
 GRID: dict[str, Any] = {"features_extractor_class": GridOneHot, "normalize_images": False}
 
 
 @dataclass(frozen=True)
 class Task:
     """
+    A task and its learner.
+
     :param env_id: The environment.
-    :param algorithm: Who learns it.
+    :param algorithm: The learner's class.
     :param steps: Environment steps with the caregiver, and as many again in each condition.
-    :param n_envs: Environments that step together.
+    :param n_envs: Number of environments that step together.
     :param settings: The algorithm's arguments. Off-policy, the replay buffer holds fewer steps than autonomy has, so
-        that what the caregiver's rewards left in it is gone before the end.
+        that no rewards of the caregiver are left in it at the end.
     :param isr_kwargs: The ISR's arguments.
-    :param wrapper: What the environment needs besides.
+    :param wrapper: A wrapper of the environment.
     """
 
     env_id: str
@@ -129,15 +131,15 @@ TASKS = {
 
 
 def run_task(
-    task: Task, seed: int, folder: Path, conditions: Sequence[str] = ("isr", "none", "oracle")
+    task: Task, seed: int, folder: Path, conditions: Sequence[Condition] = CONDITIONS
 ) -> dict[str, list[float]]:
     """
-    Socialize a learner, and see what becomes of it in each condition.
+    Socialize a learner, and train it on in each condition.
 
     :param task: The task.
     :param seed: Seeds everything.
-    :param folder: Where the snapshot is kept.
-    :param conditions: Which of them.
+    :param folder: Folder of the snapshot.
+    :param conditions: Which conditions.
     :return: The true return of a random policy (``random``), and those of the learner while it learned, in each tenth
         of socialization and of each condition.
     """
@@ -145,29 +147,22 @@ def run_task(
     caregiver = ISRCallback("always", isr_kwargs=task.isr_kwargs)
     returns = {"random": [_random_return(task, seed)], "socialization": _learn(learner, task.steps, caregiver)}
     caregiver.train()
-    learner.save(folder / "learner.zip")
-    if isinstance(learner, OffPolicyAlgorithm):
-        learner.save_replay_buffer(folder / "replay_buffer.pkl")
-
-    callbacks = {
-        "isr": ISRCallback("never", isr=caregiver.isr),
-        "none": ISRCallback("never", coefficient=0.0),
-        "oracle": ISRCallback("always"),
-    }
-    for name in conditions:
-        learner = task.algorithm.load(folder / "learner.zip", env=_env(task), device="cpu")
-        if isinstance(learner, OffPolicyAlgorithm):
-            learner.load_replay_buffer(folder / "replay_buffer.pkl")
-        learner.set_random_seed(seed + 1_000_000)
-        returns[name] = _learn(learner, task.steps, callbacks[name])
+    snapshot = folder / "learner.zip"
+    save_snapshot(learner, snapshot)
+    for condition, successor, callback in after_departure(
+        task.algorithm, snapshot, lambda: _env(task), seed, caregiver.isr, conditions=conditions
+    ):
+        returns[condition] = _learn(successor, task.steps, callback)
     return returns
 
 
 def table(task: Task, returns: list[dict[str, list[float]]]) -> str:
     """
+    Write returns as a table.
+
     :param task: The task.
-    :param returns: Of each seed, what :func:`run_task` returned.
-    :return: True returns in the last tenth, and retention: 1 is what the learner had at departure, 0 is chance.
+    :param returns: The result of :func:`run_task` for each seed.
+    :return: True returns in the last tenth, and retention: 1 is the return at departure, 0 that of a random policy.
     """
     head = f"{'true return, each seed':{9 * len(returns)}}   retention, each seed; mean; mean over all of autonomy"
     lines = [f"{task.env_id}, {task.algorithm.__name__}, {task.steps:,} steps, and as many again", f"{'':13}{head}"]
@@ -186,28 +181,6 @@ def _retention(condition: str, returns: dict[str, list[float]]) -> tuple[float, 
     return float(retention[-1]), float(np.nanmean(retention))
 
 
-class _TrueReturns(BaseCallback):
-    """Collects the returns that the Monitor inside sees: the true ones, whoever rewards the learner."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.step: list[int] = []
-        self.returns: list[float] = []
-
-    def _on_step(self) -> bool:
-        episodes = [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]
-        self.returns += episodes
-        self.step += [self.n_calls] * len(episodes)
-        return True
-
-    def tenths(self) -> list[float]:
-        """:return: Mean return of the episodes that ended in each tenth; NaN where none did."""
-        tenth = [10 * (step - 1) // self.n_calls for step in self.step]
-        return [
-            float(np.mean([r for r, t in zip(self.returns, tenth, strict=True) if t == i] or np.nan)) for i in range(10)
-        ]
-
-
 def _env(task: Task) -> VecISRReward:
     def with_caregiver(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
         return SocialRewardWrapper(task.wrapper(env), TaskRewardCaregiver())
@@ -216,10 +189,10 @@ def _env(task: Task) -> VecISRReward:
 
 
 def _learn(learner: BaseAlgorithm, steps: int, callback: ISRCallback) -> list[float]:
-    returns = _TrueReturns()
-    # The clock runs on in autonomy, else DQN would explore anew and off-policy algorithms start with random actions.
-    learner.learn(steps, callback=[callback, returns], reset_num_timesteps=False)
-    return returns.tenths()
+    episodes = EpisodeRecorder()
+    # Steps are counted on in autonomy, or DQN would explore anew and off-policy algorithms start with random actions.
+    learner.learn(steps, callback=[callback, episodes], reset_num_timesteps=False)
+    return episodes.mean_over_time("true_return")
 
 
 def _random_return(task: Task, seed: int, n_episodes: int = 100) -> float:
@@ -236,7 +209,9 @@ def _random_return(task: Task, seed: int, n_episodes: int = 100) -> float:
 
 def main(arguments: list[str] | None = None) -> None:
     """
-    :param arguments: The command line's; by default those of the process.
+    Run the command.
+
+    :param arguments: Arguments; those of the process by default.
     """
     parser = argparse.ArgumentParser(description="A task's own reward as the social reward.")
     parser.add_argument("task", choices=TASKS)
@@ -246,12 +221,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--conditions",
         nargs="+",
-        choices=["isr", "none", "oracle"],
-        default=["isr", "none", "oracle"],
-        help="which; default: all",
+        choices=CONDITIONS,
+        default=CONDITIONS,
+        help="which conditions (default: all)",
     )
     args = parser.parse_args(arguments)
-    torch.set_num_threads(1)  # networks this small are faster so
+    torch.set_num_threads(1)  # networks this small only wait for a second thread
     task = TASKS[args.task]
     task = replace(task, steps=int(task.steps * args.steps_scale), isr_kwargs={**task.isr_kwargs, **args.isr})
     returns = []

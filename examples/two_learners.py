@@ -1,9 +1,9 @@
 """
-Two learners in one world of PettingZoo's, each with an ISR of its own: what do they do when nobody praises any more?
+Two learners in one PettingZoo world, each with its own ISR: how do they behave when nobody praises them any more?
 
-SuperSuit makes an SB3 ``VecEnv`` of a parallel environment, in which each agent has a row in each world. A learner
-takes the rows of one agent, and the others act there as their own learners would. They learn in turns: first with
-praise, which trains their ISRs, then with what they have internalized.
+SuperSuit turns a parallel environment into an SB3 ``VecEnv``, in which each agent has a row in each world. A learner
+takes the rows of one agent; in the other rows the other agent's policy acts. They learn in turns: first with praise,
+which trains their ISRs, then with their internal rewards.
 
     python examples/two_learners.py
 """
@@ -33,12 +33,14 @@ NETWORK: dict[str, Any] = {"features_extractor_class": GridOneHot, "normalize_im
 
 class OneAgent(VecEnvWrapper):
     """
-    The rows of one agent. What SuperSuit leaves out and SB3 needs is added: seeding, and which episodes were truncated.
+    The rows of one agent.
 
-    :param venv: SuperSuit's, of a parallel environment whose episodes end by truncation
-    :param isr_action_space: That environment's, which SuperSuit does not hand on
-    :param agent: The agent's place among ``possible_agents``
-    :param policies: What each agent does there, from observations to actions; its own is not asked
+    It adds what SuperSuit lacks and SB3 needs: seeding, and which episodes were truncated.
+
+    :param venv: SuperSuit's, of a parallel environment whose episodes end by truncation.
+    :param isr_action_space: The environment's attribute, which SuperSuit does not pass on.
+    :param agent: The agent's index in ``possible_agents``.
+    :param policies: The policy of each agent, from observations to actions; the agent's own is not used.
     """
 
     def __init__(self, venv: VecEnv, isr_action_space: Space, agent: int, policies: list[Policy]) -> None:
@@ -51,25 +53,25 @@ class OneAgent(VecEnvWrapper):
         self.seed_of_reset: int | None = None
 
     def seed(self, seed: int | None = None) -> list[int | None]:
-        """Seeds the next reset: without it all copies of the world would be the same, since SuperSuit pickles one."""
+        """Seed the next reset: without it all copies of the world would be the same, since SuperSuit pickles one."""
         self.seed_of_reset = seed
         return [seed] * self.num_envs
 
     def reset(self) -> VecEnvObs:
-        """As ever."""
+        """Reset all worlds."""
         self.observations, _ = self.venv.venv.reset(seed=self.seed_of_reset)  # type: ignore[attr-defined]
         self.seed_of_reset = None
         return self.observations[self.rows[self.agent]]  # type: ignore[no-any-return]
 
     def step_async(self, actions: np.ndarray) -> None:
-        """The others act too."""
-        everyones = np.empty(self.venv.num_envs, dtype=int)
+        """Tell the worlds to step; the other agents act, too."""
+        actions_of_all = np.empty(self.venv.num_envs, dtype=int)
         for agent, (rows, policy) in enumerate(zip(self.rows, self.policies, strict=True)):
-            everyones[rows] = actions if agent == self.agent else policy(self.observations[rows])
-        self.venv.step_async(everyones)
+            actions_of_all[rows] = actions if agent == self.agent else policy(self.observations[rows])
+        self.venv.step_async(actions_of_all)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """As ever."""
+        """Wait for the step."""
         observations, rewards, dones, infos = self.venv.step_wait()
         assert isinstance(observations, np.ndarray)
         self.observations = observations
@@ -80,7 +82,7 @@ class OneAgent(VecEnvWrapper):
 
 
 def worlds(agent: int, policies: list[Policy], n_worlds: int) -> VecEnv:
-    """Worlds in which one of the agents learns."""
+    """Make worlds in which one of the agents learns."""
     world = prosocial_v0.parallel_env()
     venv = supersuit.concat_vec_envs_v1(
         supersuit.pettingzoo_env_to_vec_env_v1(world), n_worlds, base_class="stable_baselines3"
@@ -89,7 +91,7 @@ def worlds(agent: int, policies: list[Policy], n_worlds: int) -> VecEnv:
 
 
 def make_learners(n_worlds: int) -> list[PPO]:
-    """One for each agent; in its worlds the other acts as its own learner would."""
+    """Make a learner for each agent; in its worlds the other agent acts by the policy of its own learner."""
     learners: list[PPO] = []
     policies: list[Policy] = [lambda obs: learners[0].predict(obs)[0], lambda obs: learners[1].predict(obs)[0]]
     for agent in range(len(policies)):
@@ -99,7 +101,7 @@ def make_learners(n_worlds: int) -> list[PPO]:
 
 
 def main() -> None:
-    """Run it."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20, help="turns of each learner, with praise and then without")
     parser.add_argument("--steps", type=int, default=8192, help="environment steps in a turn")
@@ -117,7 +119,7 @@ def main() -> None:
 
 
 def take_turns(name: str, learners: list[PPO], callbacks: list[ISRCallback], rounds: int, steps: int) -> None:
-    """All learn, one after the other, over and over; what they see of the others is what those have learned so far."""
+    """Train all learners in turns; each acts in the worlds of the others by the policy it has so far."""
     for number in range(1, rounds + 1):
         for learner, callback in zip(learners, callbacks, strict=True):
             learner.learn(steps, callback=callback, reset_num_timesteps=False)

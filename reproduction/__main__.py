@@ -1,115 +1,56 @@
-"""``sb3-isr reproduce``: the paper's figures, from data to picture to a verdict beside what was published."""
+"""The paper's figures, beside the published values: ``python -m reproduction fig4a``, in a clone of the repository."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
-from reproduction.claims import judgement
-from reproduction.figures import FIGURES, heading
-from reproduction.protocols import PROTOCOLS, Protocol
-from reproduction.report import summary, table, write_report
-from reproduction.results import Results
-from reproduction.runner import OpenWorkers, dask_workers, local_processes, missing, run_all
-from reproduction.runs import Run
-from reproduction.values import done_seeds, figure_values
+from sb3_isr.common.command_line import run_command
+
+#: The clone: by default its results are used, wherever the command is started.
+ROOT = Path(__file__).parents[1]
 
 
-def reproduce(arguments: argparse.Namespace) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """
-    :param arguments: Those of ``sb3-isr reproduce``.
-    :return: Exit status: 1 if a run failed.
-    :raises ValueError: If a figure or protocol is not known, or a number is too small.
+    Run the command.
+
+    :param argv: Arguments; those of the process by default.
+    :return: Exit status: 0, 1 if a run failed or something is not installed, 2 if an argument is wrong, 130 if
+        interrupted.
     """
-    names = list(FIGURES) if arguments.all or not arguments.figures else arguments.figures
-    _check("A figure", names, FIGURES)
-    _check("A protocol", [arguments.protocol], PROTOCOLS)
-    for option in ("seeds", "workers"):
-        if (number := getattr(arguments, option)) is not None and number < 1:
-            raise ValueError(f"--{option} must be at least 1, got {number}.")
-    results, work = Results(arguments.results.resolve()), arguments.work.resolve()
-    if arguments.list:
-        print(overview(names, results, work))
-        return 0
-    if arguments.summary:
-        print(json.dumps(summary(names, list(PROTOCOLS.values()), results), indent=1))
-        return 0
-
-    protocol = PROTOCOLS[arguments.protocol]
-    if not any(FIGURES[name].seeds[protocol.name] for name in names):
-        raise ValueError(f"Protocol {protocol.name} does not have {', '.join(names)}; use --protocol fast.")
-    open_workers: OpenWorkers = partial(local_processes, arguments.workers)
-    if arguments.scheduler:
-        open_workers = partial(dask_workers, arguments.scheduler)
-    failures = run_all(runs_of(names, protocol, arguments.seeds), results.folder, work, open_workers)
-    _report(names, protocol, results, arguments.out)
-    for failure in failures:
-        print(f"Failed: {failure.run.path}: {failure.reason}", file=sys.stderr)
-    return int(bool(failures))
+    arguments = _parser().parse_args(argv)
+    needed = ["matplotlib", "scipy", "tqdm", *(["distributed"] if arguments.scheduler else [])]
+    extra = "experiments,distributed" if arguments.scheduler else "experiments"
+    return run_command("python -m reproduction", lambda: _reproduce(arguments), needed, extra)
 
 
-def runs_of(names: Sequence[str], protocol: Protocol, n_seeds: int | None = None) -> list[Run]:
-    """
-    :param names: Figures.
-    :param protocol: Which protocol.
-    :param n_seeds: How many seeds; None for as many as the project's own results have.
-    :return: Their runs, seed by seed, each once.
-    """
-    seeds = {name: n_seeds or n for name in names if (n := FIGURES[name].seeds[protocol.name])}
-    ordered = [
-        run
-        for seed in range(max(seeds.values(), default=0))
-        for name in seeds
-        if seed < seeds[name]
-        for run in FIGURES[name].runs(protocol, seed)
-    ]
-    return list(dict.fromkeys(ordered))
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m reproduction", description="The paper's figures, reproduced.")
+    add = parser.add_argument
+    add("figures", nargs="*", metavar="FIG", help="fig1b, fig3a, fig3b, fig4a, fig4b, fig5, fig6, fig7, labels")
+    add("--all", action="store_true", help="all figures")
+    add("--protocol", default="fast", help="fast (minutes a figure, default) or paper (hours)")
+    add("--seeds", type=int, metavar="N", help="seeds 0 to N-1 (default: those of the docs)")
+    add("--workers", type=int, default=2, metavar="N", help="local processes (default: 2)")
+    add("--scheduler", metavar="ADDRESS", help="a dask scheduler, in place of local processes")
+    results, work = ROOT / "results", ROOT / "runs" / "work"
+    add("--results", type=Path, default=results, help="archives of results (default: results/ of the clone)")
+    add("--work", type=Path, default=work, help="new results, weights, labels (default: runs/work/ of the clone)")
+    add("--out", type=Path, default=Path("runs/reproduction"), help="report (default: runs/reproduction)")
+    add("--list", action="store_true", help="show what there is, what is done and what the rest costs; run nothing")
+    add("--summary", action="store_true", help="print the values of figures as JSON; run nothing")
+    add("--pack", action="store_true", help="move new results from --work into the archives; run nothing")
+    return parser
 
 
-def overview(names: Sequence[str], results: Results, work: Path) -> str:
-    """
-    :param names: Figures.
-    :param results: What is done.
-    :param work: Folder of weights and labels.
-    :return: A table of what there is, what is done, and what the rest costs.
-    """
-    lines = [f"{'figure':8}{'protocol':10}{'seeds':>8}{'runs':>10}{'steps to make':>16}{'hours of a core':>18}  shows"]
-    for name in names:
-        for protocol in PROTOCOLS.values():
-            if not FIGURES[name].seeds[protocol.name]:
-                continue
-            runs, seeds = runs_of([name], protocol), FIGURES[name].seeds[protocol.name]
-            n_done = sum(run in results for run in runs)
-            steps = sum(run.steps for run in missing(runs, results, work))
-            lines.append(
-                f"{name:8}{protocol.name:10}{len(done_seeds(name, protocol, results)):>5}/{seeds:<2}"
-                f"{n_done:>6}/{len(runs):<3}{steps:>16,}{steps / protocol.steps_per_second / 3600:>18.1f}  "
-                f"{FIGURES[name].title}"
-            )
-    lines.append("Figures share runs, so that all of them cost less than their sum.")
-    return "\n".join(lines)
+def _reproduce(arguments: argparse.Namespace) -> int:
+    from reproduction.reproduce import reproduce
+
+    return reproduce(arguments)
 
 
-def _report(names: Sequence[str], protocol: Protocol, results: Results, out: Path) -> None:
-    shown = [
-        other
-        for other in PROTOCOLS.values()
-        if other == protocol or any(done_seeds(name, other, results) for name in names)
-    ]
-    report = write_report(names, shown, results, out)
-    for name in [name for name in names if FIGURES[name].seeds[protocol.name]]:
-        values = figure_values(name, protocol, results)
-        print(f"\n{heading(name)}, protocol {protocol.name}. {FIGURES[name].title}\n")
-        if values:
-            print(f"{table(name, protocol, results)}\n")
-        print(judgement(name, values).replace("**", ""))
-    print(f"\nReport: {report}\nPictures: {report.parent / 'images'}")
-
-
-def _check(what: str, given: Sequence[str], known: Iterable[str]) -> None:
-    if unknown := [name for name in given if name not in known]:
-        raise ValueError(f"{what} must be one of {', '.join(known)}, got {', '.join(unknown)}.")
+if __name__ == "__main__":
+    sys.exit(main())

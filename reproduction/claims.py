@@ -1,4 +1,4 @@
-"""What the paper claims of each figure, and whether our values bear it out."""
+"""The claims of each figure, and whether our values support them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reproduction.figures import BASELINE, CAREFUL, FEW_LABELS
-from reproduction.statistics import estimate, welch
-from reproduction.values import ON_LAST, Values
+from reproduction.figures import FEW_LABELS
+from reproduction.methods import BASELINE, CAREFUL
+from reproduction.published import Values
+from reproduction.values import ON_LAST
 from sb3_isr.envs.coin_game.maps import MAPS
+from sb3_isr.evaluation.statistics import estimate, welch
 
 #: Below this p-value a difference counts.
 SIGNIFICANT = 0.05
 
-
-#: A learner of figure 7 that reached fewer goals per episode at departure has nothing that could be kept.
+#: A learner of figure 7 that reached fewer goals per episode at departure has nothing that could be retained.
 SOCIALIZED = 0.5
 
 
 class Finding(NamedTuple):
     """
-    :param claim: What was claimed, in words.
-    :param holds: Whether our values bear it out; None if there are too few seeds to say.
+    A claim and whether it holds.
+
+    :param claim: The claim, in words.
+    :param holds: Whether our values support it; None if there are too few seeds to say.
     :param evidence: The numbers.
     """
 
@@ -37,6 +40,8 @@ Judge = Callable[[Values], Finding]
 
 def findings(name: str, values: Values) -> list[Finding]:
     """
+    Judge the claims of a figure.
+
     :param name: A figure.
     :param values: Its values.
     :return: A finding for each of its claims.
@@ -46,8 +51,10 @@ def findings(name: str, values: Values) -> list[Finding]:
 
 def verdict(found: list[Finding], done: str = "reproduced") -> str:
     """
+    Summarize findings.
+
     :param found: A figure's findings.
-    :param done: What is said of them where all hold.
+    :param done: The word for findings that hold.
     :return: "Reproduced", "partly reproduced", "not reproduced" or "not yet known", and why, as a sentence.
     """
     held = [finding for finding in found if finding.holds]
@@ -58,24 +65,30 @@ def verdict(found: list[Finding], done: str = "reproduced") -> str:
     word = f"Not {done}" if not held else done.capitalize() if not failed and not open_ else f"Partly {done}"
     parts = [f"{finding.claim} ({finding.evidence})" for finding in held]
     parts += [f"not: {finding.claim} ({finding.evidence})" for finding in failed]
-    parts += [f"cannot be told yet: {finding.claim} ({finding.evidence})" for finding in open_]
+    parts += [f"not yet known: {finding.claim} ({finding.evidence})" for finding in open_]
     return f"**{word}**: {'; '.join(parts)}."
 
 
 def judgement(name: str, values: Values) -> str:
     """
+    Get the verdict on a figure.
+
     :param name: A figure.
     :param values: Its values.
-    :return: The verdict on its claims. What goes past the paper has targets, which are reached and not reproduced.
+    :return: The verdict on its claims. What goes beyond the paper has targets, which are reached and not reproduced.
     """
     return verdict(findings(name, values), "reproduced" if name.startswith("fig") else "reached")
 
 
 def above(higher: str, lower: str, claim: str, of_logarithms: bool = False) -> Judge:
     """
-    :return: The claim that one condition's values lie above another's, by interquartile mean and Welch's test. It is
-        open where they lie so and the test does not tell them apart. Errors, which span orders of magnitude, are
-        tested by their logarithms.
+    Claim that one condition's values are above another's, by interquartile mean and Welch's test.
+
+    :param higher: One condition.
+    :param lower: The other one.
+    :param claim: The claim, in words.
+    :param of_logarithms: Whether to test the logarithms: errors span orders of magnitude.
+    :return: The claim. It is open if the means are in this order and the test does not tell them apart.
     """
 
     def judge(values: Values) -> Finding:
@@ -91,7 +104,9 @@ def above(higher: str, lower: str, claim: str, of_logarithms: bool = False) -> J
 
 def not_below(kept: str, reference: str, claim: str) -> Judge:
     """
-    :return: The claim that one condition's interquartile mean lies within another's interval, or above it.
+    Claim that one condition's interquartile mean is within another's interval, or above it.
+
+    :return: The claim.
     """
 
     def judge(values: Values) -> Finding:
@@ -104,7 +119,9 @@ def not_below(kept: str, reference: str, claim: str) -> Judge:
 
 def at_least(least: float, condition: str, claim: str) -> Judge:
     """
-    :return: The claim that a condition's interquartile mean reaches a number that was aimed for.
+    Claim that a condition's interquartile mean reaches a target.
+
+    :return: The claim.
     """
 
     def judge(values: Values) -> Finding:
@@ -117,16 +134,18 @@ def at_least(least: float, condition: str, claim: str) -> Judge:
 
 def of_the_socialized(judge: Judge) -> Judge:
     """
-    :return: The same claim, of the seeds whose learner had learned something at departure.
+    Restrict a claim to the seeds whose learner had learned something at departure.
+
+    :return: The claim.
     """
 
-    def of_some(values: Values) -> Finding:
+    def of_socialized(values: Values) -> Finding:
         departure = values["departure"]
         seeds = [seed for seed, goals in departure.items() if goals >= SOCIALIZED]
         finding = judge({name: {s: v for s, v in of_name.items() if s in seeds} for name, of_name in values.items()})
         return finding._replace(evidence=f"{finding.evidence}, {len(seeds)} of {len(departure)} seeds")
 
-    return of_some
+    return of_socialized
 
 
 def _held_out_error_falls(values: Values) -> Finding:
@@ -196,7 +215,7 @@ def _targets_of_few_labels() -> list[Judge]:
 _CLAIMS: dict[str, list[Judge]] = {
     "fig1b": [
         above("departure", "none", "without social reward, what was learned is unlearned"),
-        not_below("oracle", "departure", "with it, it is kept"),
+        not_below("oracle", "departure", "with it, it is retained"),
     ],
     "fig3a": [
         above("train, first", "train, last", "the training loss falls", of_logarithms=True),
@@ -205,12 +224,12 @@ _CLAIMS: dict[str, list[Judge]] = {
     "fig3b": [_held_out_error_falls, _error_on_last_labels_falls],
     "fig4a": [
         above("departure", "none", "without the ISR, what was learned is unlearned"),
-        above("isr", "none", "with the ISR more is left than without"),
-        not_below("isr", "oracle", "the ISR keeps what was learned within the oracle's interval"),
+        above("isr", "none", "with the ISR more is retained than without"),
+        not_below("isr", "oracle", "with the ISR the learner is within the oracle's interval"),
     ],
     "fig4b": [
         above("isr", "frozen", "the ISR learner does better than the frozen one"),
-        not_below("isr", "oracle", "the ISR learner lies within the oracle's interval"),
+        not_below("isr", "oracle", "the ISR learner is within the oracle's interval"),
     ],
     "fig5": [
         *[above(f"{task}: isr", f"{task}: frozen", f"{task}: ISR above frozen") for task in MAPS],
@@ -219,9 +238,9 @@ _CLAIMS: dict[str, list[Judge]] = {
     "fig6": [_hacked_somewhere, _few_labels_are_hacked_more],
     "fig7": [
         above("departure", "random learner", "praise for another's goals teaches the learner to help"),
-        of_the_socialized(above("isr", "none", "with the ISR more help is left than without")),
+        of_the_socialized(above("isr", "none", "with the ISR more helping is retained than without")),
         of_the_socialized(above("departure", "none", "without it, helping is unlearned")),
-        of_the_socialized(not_below("isr", "oracle", "with the ISR it lies within the oracle's interval")),
+        of_the_socialized(not_below("isr", "oracle", "with the ISR the learner is within the oracle's interval")),
     ],
     "labels": _targets_of_few_labels(),
 }

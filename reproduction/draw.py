@@ -10,28 +10,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reproduction.figures import (
-    METHODS,
     few_labels,
     hacking_runs,
     heading,
     isr_training,
     old_task_runs,
 )
+from reproduction.methods import METHODS
 from reproduction.protocols import Protocol
+from reproduction.published import Values, published_values
 from reproduction.results import Results
 from reproduction.runs import Run
-from reproduction.statistics import interquartile_mean, interval
 from reproduction.values import (
     ON_LAST,
-    Values,
     done_seeds,
     figure_values,
     hacking_name,
     label_count,
-    published_values,
     returns,
 )
 from sb3_isr.envs.coin_game.maps import MAPS
+from sb3_isr.evaluation.statistics import interquartile_mean, interval
 
 STYLES = {
     "departure": ("0.35", "socialization"),
@@ -44,9 +43,11 @@ STYLES = {
 
 def draw(name: str, protocol: Protocol, results: Results) -> Figure:
     """
+    Draw a figure.
+
     :param name: A figure of which some seed is done.
     :param protocol: Which protocol.
-    :param results: What is done.
+    :param results: The results.
     :return: The picture.
     """
     seeds = done_seeds(name, protocol, results)
@@ -169,7 +170,7 @@ def _few_labels(protocol: Protocol, seeds: list[int], results: Results) -> Figur
     for axes in panels[:, 0]:
         axes.set_ylabel("goals over those of the oracle")
     for axes in panels[1]:
-        axes.set_xlabel("labels in all, call-backs counted")
+        axes.set_xlabel("labels in all, queries after departure counted")
     _legend(figure, panels[0, 0])
     return figure
 
@@ -194,7 +195,7 @@ def _panels(n: int, width: float = 6.5) -> tuple[Figure, list[Axes]]:
 
 
 def _curve(axes: Axes, runs: Sequence[Run], results: Results, style: str, offset: float = 0.0) -> float:
-    """Draw the goals of all seeds, and say at which step it ends."""
+    """Draw the goals of all seeds; returns the last step."""
     curves = [results.read(run)["curves"] for run in runs]
     steps = np.array(curves[0]["steps"]) + offset
     _line(axes, steps / 1000, np.array([curve["goals"] for curve in curves]), *STYLES[style])
@@ -217,10 +218,10 @@ def _bars(axes: Axes, prefix: str, ours: Values, theirs: Values) -> None:
             (0.17, ours, STYLES[condition][0], "ours"),
         ):
             seeds = np.array(list(values[prefix + condition].values()))
-            low, high = interval(seeds)
             mean = interquartile_mean(seeds)
             axes.bar(i + shift, mean, 0.32, color=color, alpha=0.6, label=label if i == 1 else None)
-            axes.vlines(i + shift, low, high, color="0.2")
+            if len(seeds) > 2:
+                axes.vlines(i + shift, *interval(seeds), color="0.2")
             axes.plot(np.linspace(-0.08, 0.08, len(seeds)) + i + shift, seeds, ".", color="0.2", markersize=3)
     axes.set_xticks(range(3), ["frozen", "ISR", "oracle"])
     axes.axhline(0, color="0.7", linewidth=0.8)

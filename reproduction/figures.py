@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from reproduction.methods import CAREFUL, METHODS
 from reproduction.protocols import Protocol
 from reproduction.runs import (
     NEW_TASKS,
     Autonomy,
     Baseline,
-    Condition,
     FewLabels,
     Internalization,
     Method,
@@ -18,15 +18,18 @@ from reproduction.runs import (
     Socialization,
 )
 from sb3_isr.envs.coin_game.maps import MAPS
+from sb3_isr.evaluation.conditions import Condition
 
-#: Labels of an internalization that is incomplete for sure, see figure 6.
+#: Number of labels of an internalization that is certainly incomplete, see figure 6.
 FEW_LABELS = 500
 
 
 def heading(name: str) -> str:
     """
-    :param name: Of a figure.
-    :return: What a reader calls it.
+    Get the heading of a figure.
+
+    :param name: The figure.
+    :return: The name by which a reader knows it.
     """
     return f"Figure {name.removeprefix('fig')}" if name.startswith("fig") else "Beyond the paper"
 
@@ -34,11 +37,13 @@ def heading(name: str) -> str:
 @dataclass(frozen=True)
 class Figure:
     """
+    A figure as a list of runs.
+
     :param title: What the figure shows.
     :param runs: All runs of one seed.
-    :param seeds: How many seeds each protocol's committed results are to have; 0 if it does not have the figure.
+    :param seeds: Number of seeds in the committed results of each protocol; 0 if it does not have the figure.
     :param in_parts: Whether a seed is shown as soon as some of its runs are done.
-    :param chosen_on: On how many seeds, from 0 on, something was chosen; the others are the test.
+    :param chosen_on: Number of seeds, from 0 on, on which something was chosen; the others are the test.
     """
 
     title: str
@@ -50,7 +55,9 @@ class Figure:
 
 def autonomy_in_old_task(socialization: Socialization, condition: Condition) -> Autonomy:
     """
-    :return: Figures 1b, 4a and 7: the task stays the same.
+    Get a run of figures 1b, 4a and 7, where the task stays the same.
+
+    :return: The run.
     """
     isr = internalization(socialization) if condition == "isr" else None
     return Autonomy(socialization, socialization.task, condition, socialization.protocol.autonomy_steps, isr)
@@ -58,7 +65,9 @@ def autonomy_in_old_task(socialization: Socialization, condition: Condition) -> 
 
 def internalization(socialization: Socialization, n_labels: int | None = None) -> Internalization:
     """
-    :return: The ISR that autonomy is given.
+    Get the training of the ISR that autonomy is given.
+
+    :return: The run.
     """
     return Internalization(socialization, socialization.protocol.socialization_steps, n_labels)
 
@@ -67,8 +76,12 @@ def autonomy_on(
     task: str, protocol: Protocol, seed: int, condition: Condition, n_labels: int | None = None
 ) -> Autonomy:
     """
-    :return: Figures 4b, 5 and 6: a new task after socialization with 1 wall. On the maps the published learner starts
-        from its best checkpoint, and an internal reward counts only above half of the praise.
+    Get a run of figures 4b, 5 and 6, with a new task after socialization with 1 wall.
+
+    On the maps the published learner starts from its best checkpoint, and an internal reward counts only above half of
+    the praise.
+
+    :return: The run.
     """
     socialization = Socialization(protocol, "1 wall", protocol.slow_learning_rate, seed)
     is_map = task in MAPS
@@ -86,7 +99,9 @@ def autonomy_on(
 
 def frozen(protocol: Protocol, seed: int) -> Autonomy:
     """
-    :return: The learner that stays in the old task with its caregiver for as long, and is only evaluated in new ones.
+    Get the run of the learner that stays in the old task, and is only evaluated in new ones.
+
+    :return: The run; the caregiver stays, and it is as long as the others.
     """
     socialization = Socialization(protocol, "1 wall", protocol.slow_learning_rate, seed)
     return Autonomy(socialization, "1 wall", "oracle", protocol.new_task_steps, evaluate_on=NEW_TASKS)
@@ -94,6 +109,8 @@ def frozen(protocol: Protocol, seed: int) -> Autonomy:
 
 def old_task_runs(name: str, protocol: Protocol, seed: int) -> dict[Condition, Autonomy]:
     """
+    Get the runs of a figure whose task stays the same.
+
     :param name: Figure 1b, 4a or 7.
     :param protocol: Which protocol.
     :param seed: Which seed.
@@ -119,7 +136,9 @@ def _fig1b(protocol: Protocol, seed: int) -> list[Run]:
 
 def isr_training(protocol: Protocol, seed: int) -> Internalization:
     """
-    :return: Figure 3a: the paper trains this one in batches of 10, and more slowly.
+    Get the run of figure 3a; the paper trains this ISR in batches of 10, and more slowly.
+
+    :return: The run.
     """
     socialization = Socialization(protocol, "3 walls", protocol.learning_rate, seed)
     if protocol.networks == "mlp":
@@ -129,7 +148,9 @@ def isr_training(protocol: Protocol, seed: int) -> Internalization:
 
 def label_curve(protocol: Protocol, seed: int) -> list[Internalization]:
     """
-    :return: Figure 3b: one ISR for each number of steps.
+    Get the runs of figure 3b.
+
+    :return: One ISR for each number of steps.
     """
     socialization = Socialization(protocol, "3 walls", protocol.learning_rate, seed)
     return [Internalization(socialization, steps) for steps in protocol.label_steps]
@@ -151,8 +172,9 @@ def _fig5(protocol: Protocol, seed: int) -> list[Run]:
 
 def hacking_runs(protocol: Protocol, seed: int) -> list[Autonomy]:
     """
-    :return: Figure 6: every ISR on every map; the fast protocol's ISR is also given few labels, since with all of them
-        it is hardly incomplete.
+    Get the runs of figure 6: every ISR on every map.
+
+    :return: The runs; the fast protocol's ISR is also given few labels, since with all of them it is hardly incomplete.
     """
     label_counts = (None, FEW_LABELS) if protocol.networks == "mlp" else (None,)
     return [autonomy_on(task, protocol, seed, "isr", n_labels) for n_labels in label_counts for task in MAPS]
@@ -160,7 +182,9 @@ def hacking_runs(protocol: Protocol, seed: int) -> list[Autonomy]:
 
 def baselines(protocol: Protocol, seed: int) -> list[Baseline]:
     """
-    :return: What figure 7's learners are compared to.
+    Get the baselines of figure 7.
+
+    :return: The runs.
     """
     return [Baseline(protocol, "random learner", seed), Baseline(protocol, "perfect helper", seed)]
 
@@ -169,44 +193,12 @@ def _fig7(protocol: Protocol, seed: int) -> list[Run]:
     return [*old_task_runs("fig7", protocol, seed).values(), *baselines(protocol, seed)]
 
 
-#: What an ISR is given in the study of few labels, in all.
-LABEL_COUNTS = (100, 200, 500, 1000, 3000, 10_000, None)
-
-#: One ISR as it is by itself, and random labels.
-BASELINE = Method("one")
-#: The same network and labels, with all that it can make of them.
-CAREFUL = Method("careful", limit_to_labels=True, l1_coef=0.006, action_contrast=True)
-#: Five of these, and half of the labels are for call-backs to what they disagree on.
-CALLING = replace(
-    CAREFUL,
-    name="careful, called back when unsure",
-    n_members=5,
-    pessimism=1.0,
-    half_praised=True,
-    calls="unsure",
-    watched=True,
-)
-_FIVE = replace(CAREFUL, name="careful, five members", n_members=5, pessimism=1.0)
-#: The methods, and the numbers of labels at which each is tried. What follows the first three leaves one part out.
-METHODS: dict[Method, tuple[int | None, ...]] = {
-    BASELINE: LABEL_COUNTS,
-    CAREFUL: (25, 50, 100, 200, 500, None),
-    CALLING: (25, 50, 100, 200, 500),
-    replace(CAREFUL, name="careful, no action_contrast", action_contrast=False): (100,),
-    replace(CAREFUL, name="careful, no l1_coef", l1_coef=0.0): (100,),
-    replace(CAREFUL, name="careful, no limit", limit_to_labels=False): (100,),
-    _FIVE: (100,),
-    replace(_FIVE, name="careful, five members, no pessimism", pessimism=0.0): (100,),
-    replace(CALLING, name="careful, called back by the clock alone", watched=False): (50,),
-    replace(CALLING, name="careful, called back at random", calls="random"): (50,),
-    Method("five members", n_members=5, pessimism=1.0): (500,),
-}
-
-
 def few_labels(protocol: Protocol, seed: int, task: str, method: Method, n_labels: int | None) -> FewLabels:
     """
+    Get one run of the study of few labels.
+
     :param task: "3 walls", where the learner was socialized, or a map, where it was not.
-    :return: One run of the study of few labels.
+    :return: The run.
     """
     if task in MAPS:
         socialization = Socialization(protocol, "1 wall", protocol.slow_learning_rate, seed)
@@ -216,7 +208,9 @@ def few_labels(protocol: Protocol, seed: int, task: str, method: Method, n_label
 
 def oracle_of(run: FewLabels) -> Autonomy:
     """
-    :return: The run in which the caregiver stays.
+    Get the run in which the caregiver stays.
+
+    :return: The run.
     """
     if run.task in MAPS:
         return autonomy_on(run.task, run.protocol, run.seed, "oracle")
@@ -225,8 +219,10 @@ def oracle_of(run: FewLabels) -> Autonomy:
 
 def labels_runs(protocol: Protocol, seed: int) -> list[FewLabels]:
     """
-    :return: All runs of the study of few labels: in the old task and on map "x"; the careful ISR that is given all
-        labels on the other maps too.
+    Get all runs of the study of few labels.
+
+    :return: The runs in the old task and on map "x"; for the careful ISR that is given all labels also those on the
+        other maps.
     """
     of_methods = [
         few_labels(protocol, seed, task, method, n_labels)

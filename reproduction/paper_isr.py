@@ -6,18 +6,26 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from sb3_isr.common.spaces import take
-from sb3_isr.isr.model import InternalSocialReward, private_randomness
-from sb3_isr.labels.store import LabelBatch
+from sb3_isr.common.randomness import private_torch_generator
+from sb3_isr.isr.model import InternalSocialReward
+from sb3_isr.labels import LabelBatch, LabelRange
 
 
-def fit_as_published(isr: InternalSocialReward, labels: LabelBatch, batch_size: int = 1, seed: int = 0) -> None:
+def fit_as_published(
+    isr: InternalSocialReward,
+    optimizer: torch.optim.Optimizer,
+    labels: LabelBatch,
+    batch_size: int = 1,
+    seed: int = 0,
+) -> None:
     """
-    One epoch: as many draws as there are labels, with replacement. The target is the label, clipped below at 0.
+    Train for one epoch: as many draws as there are labels, with replacement. The target is the label, clipped below
+    at 0.
 
-    :param isr: The model; changed in place.
+    :param isr: The ISR; changed in place.
+    :param optimizer: The optimizer of its weights.
     :param labels: All labels to train on.
-    :param batch_size: Labels in a batch.
+    :param batch_size: Number of labels in a batch.
     :param seed: Seeds the draws.
     :raises ValueError: If there is no label.
     """
@@ -30,14 +38,14 @@ def fit_as_published(isr: InternalSocialReward, labels: LabelBatch, batch_size: 
     uniform = rng.random(len(targets))
     order = np.choose(kind_of, [kind[(uniform * len(kind)).astype(int)] for kind in kinds])
     isr.train()
-    with private_randomness(seed, isr.device):
+    with private_torch_generator(seed, isr.device):
         for start in range(0, len(order), batch_size):
-            batch = order[start : start + batch_size]
-            predicted = isr(*isr.tensors(take(labels.observations, batch), labels.actions[batch]))
-            loss = F.mse_loss(predicted, isr.tensor(targets[batch]))
-            isr.optimizer.zero_grad()
+            batch = labels.select(order[start : start + batch_size])
+            predicted = isr(*isr.tensors(batch.observations, batch.actions))
+            loss = F.mse_loss(predicted, isr.tensor(np.maximum(batch.social_rewards, 0.0)))
+            optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(isr.parameters(), 1.0)
-            isr.optimizer.step()
+            optimizer.step()
     isr.eval()
-    isr.label_range = (float(targets.min()), float(targets.max()))
+    isr.label_range = LabelRange.of(targets)

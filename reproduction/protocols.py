@@ -15,10 +15,11 @@ from torch import nn
 
 from sb3_isr.envs import CoinGameVecEnv, ProsocialVecEnv
 from sb3_isr.envs.coin_game.maps import MAPS
-from sb3_isr.isr.extractors import GridCNN, GridOneHot
-from sb3_isr.isr.model import PAPER_ISR
+from sb3_isr.evaluation.networks import ONE_HOT, PROSOCIAL_ONE_HOT
+from sb3_isr.isr.extractors import GridCNN
+from sb3_isr.isr.paper import PAPER_ISR, PAPER_TRAINER
 
-#: Each task of the experiments: from a number of environments to as many games.
+#: Each task, as a function from a number of environments to as many games.
 TASKS: dict[str, Callable[[int], VecEnv]] = {
     "1 wall": partial(CoinGameVecEnv, n_walls=1),
     "3 walls": partial(CoinGameVecEnv, n_walls=3),
@@ -31,6 +32,8 @@ TASKS: dict[str, Callable[[int], VecEnv]] = {
 @dataclass(frozen=True)
 class Protocol:
     """
+    What the runs of a protocol have in common.
+
     Rollouts of both protocols have the paper's 2048 transitions, which here are ``n_envs * n_steps``.
 
     :param name: What the command line calls it.
@@ -43,9 +46,10 @@ class Protocol:
     :param socialization_steps: Environment steps with the caregiver; twice as many in figure 7.
     :param autonomy_steps: Environment steps after it, where the task stays the same; twice as many in figure 7.
     :param new_task_steps: Environment steps after it, in a new task.
-    :param isr_gradient_steps: How long the plugin trains an ISR; None for the paper's way, one epoch in batches of 1.
+    :param isr_gradient_steps: Gradient steps of the plugin's training of an ISR; None for the paper's way, one epoch in
+        batches of 1.
     :param label_steps: Figure 3b: socialization steps whose labels the ISR is given.
-    :param steps_per_second: About what one slow core makes, to say beforehand what a run costs.
+    :param steps_per_second: Roughly those of one slow core, to estimate what a run costs.
     """
 
     name: str
@@ -61,6 +65,11 @@ class Protocol:
     isr_gradient_steps: int | None = None
     label_steps: tuple[int, ...] = (10_000, 20_000, 30_000, 40_000, 80_000, 120_000)
     steps_per_second: int = 500
+
+    @property
+    def rollout(self) -> int:
+        """Transitions in a rollout."""
+        return self.n_envs * self.n_steps
 
 
 PROTOCOLS = {
@@ -81,7 +90,7 @@ PROTOCOLS = {
 
 class PaperFeatures(BaseFeaturesExtractor):
     """
-    The paper's features for its policy: three convolutions of 2x2 and a linear layer.
+    The features of the paper's policy: three convolutions of 2x2 and a linear layer.
 
     :param observation_space: The coin game's, the channels first or last.
     """
@@ -93,25 +102,14 @@ class PaperFeatures(BaseFeaturesExtractor):
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """
-        :param observations: float ``[n, *shape]``
-        :return: float ``[n, 128]``
+        Extract the features.
+
+        :param observations: float ``[n, *shape]``.
+        :return: float ``[n, 128]``.
         """
         features: torch.Tensor = self.layers(observations)
         return features
 
-
-#: Cells as the fast protocol's networks see them, for policy and ISR alike: outside, wall, goal.
-ONE_HOT: dict[str, Any] = {
-    "features_extractor_class": GridOneHot,
-    "features_extractor_kwargs": {"codes": [[0, 2, 8], [], [], []]},
-    "normalize_images": False,
-    "net_arch": [64, 64],
-}
-#: The same for the prosocial game: wall, ball, other agent and its direction, what it and oneself carry, goal.
-PROSOCIAL_ONE_HOT: dict[str, Any] = {
-    **ONE_HOT,
-    "features_extractor_kwargs": {"codes": [[2, 6], [2], [1, 2, 3], [6], [1]]},
-}
 
 # Stable-Baselines3's default optimizer, in torch's faster implementation.
 _FUSED_ADAM = {"optimizer_kwargs": {"eps": 1e-5, "fused": True}}
@@ -119,9 +117,11 @@ _FUSED_ADAM = {"optimizer_kwargs": {"eps": 1e-5, "fused": True}}
 
 def policy(protocol: Protocol, task: str) -> tuple[str, dict[str, Any]]:
     """
+    Get PPO's policy.
+
     :param protocol: Which protocol.
     :param task: One of ``TASKS``.
-    :return: PPO's policy and its arguments.
+    :return: The policy and its arguments.
     """
     if protocol.networks == "cnn":
         return "CnnPolicy", {"features_extractor_class": PaperFeatures, **_FUSED_ADAM}
@@ -130,13 +130,25 @@ def policy(protocol: Protocol, task: str) -> tuple[str, dict[str, Any]]:
 
 def isr_kwargs(protocol: Protocol, task: str) -> dict[str, Any]:
     """
+    Get the arguments of the ISR.
+
     :param protocol: Which protocol.
     :param task: One of ``TASKS``.
-    :return: The ISR's arguments.
+    :return: The arguments.
     """
     if protocol.networks == "cnn":
-        return {**PAPER_ISR, **_FUSED_ADAM}
+        return dict(PAPER_ISR)
     return {**_one_hot(task), "limit_to_labels": "no"}  # as the paper's
+
+
+def trainer_kwargs(protocol: Protocol) -> dict[str, Any]:
+    """
+    Get the arguments of the ISR's trainer.
+
+    :param protocol: Which protocol.
+    :return: The arguments.
+    """
+    return {**PAPER_TRAINER, **_FUSED_ADAM} if protocol.networks == "cnn" else {}
 
 
 def _one_hot(task: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The report: each figure's picture, its table beside the published values, and a verdict. From results alone."""
+"""The report: a picture, a table beside the published values and a verdict for each figure, from results alone."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from reproduction.alarms import COLLAPSE, Watched, watched
+from reproduction.alarms import COLLAPSE, WatchedRun, watch_run
 from reproduction.claims import judgement
 from reproduction.draw import draw
 from reproduction.figures import FIGURES, hacking_runs, heading, labels_runs
 from reproduction.protocols import Protocol
-from reproduction.results import Results, write_text
+from reproduction.published import Values, published, published_values
+from reproduction.results import Results
 from reproduction.runs import NEW_TASKS
-from reproduction.statistics import estimate
 from reproduction.values import (
     EVALUATIONS,
     Hacking,
-    Values,
     done_on_few_labels,
     done_seeds,
     evaluations,
@@ -25,10 +24,10 @@ from reproduction.values import (
     hacking,
     hacking_name,
     label_count,
-    published,
-    published_values,
     retention,
 )
+from sb3_isr.common.files import write_text
+from sb3_isr.evaluation.statistics import estimate
 
 Rows = list[list[str]]
 
@@ -47,35 +46,36 @@ _UNITS = {
 _INTRODUCTION = """\
 # The paper's figures, reproduced
 
-Every figure of Rong & Kleiman-Weiner (2024) beside the published values, from the result files in `results/`: one for
-each run, with its configuration, versions and curves. This page and its pictures were made from them by
+Every figure of Rong & Kleiman-Weiner (2024) beside the published values, from the results in `results/`: a line of JSON
+for each run, with its configuration, versions and curves. This page and its pictures were made from them, in a clone
+of the repository, by
 
 ```sh
-sb3-isr reproduce --all --out docs
+python -m reproduction --all --out docs
 ```
 
-which makes no run whose result is there. `sb3-isr reproduce --list` says what there is and what is missing; `sb3-isr
-reproduce fig4a --results runs/mine` makes a figure's runs anew.
+which makes no run whose result is there. `python -m reproduction --list` shows what there is and what is missing;
+`python -m reproduction fig4a --results runs/mine --work runs/mine` makes the runs of a figure anew.
 
 - **Protocol fast**: one-hot cells, 64-64 networks, PPO with batches of 256 and a learning rate of 1e-3, the plugin's
   own training of the ISR (2,000 balanced batches of 256); 120,000 steps of socialization and as many of autonomy, in
   figure 7 240,000 and as many. One learning rate makes figures 1b and 4a share their runs.
 - **Protocol paper** (`--protocol paper`): the paper's convolutions, batches, learning rates and lengths, and its one
-  epoch of ISR training in balanced batches of 1. Figure 7 does not have it. It differs from the published code in
-  what was a flaw there: the ISR takes channels as channels, the agent's cell does not tell its absolute direction,
-  and the held-out error is without a gradient.
+  epoch of ISR training in balanced batches of 1. Figure 7 does not have it. It differs from the published code where
+  that had a flaw: the ISR takes channels as channels, the agent's cell does not reveal its absolute direction, and the
+  held-out error is computed without a gradient.
 
-In both, a rollout's 2048 transitions come from 32 games at once, and `R_e` is the same in every condition, as the
-equation has it. On the five maps (figures 5 and 6), as published, learners start from the checkpoint with the best
+In both, a rollout's 2048 transitions come from 32 games at once, and `R_e` is the same in every condition, as in the
+equation. On the five maps (figures 5 and 6), as published, learners start from the checkpoint with the best
 training reward (here the mean of 100 episodes of what the learner maximizes), and an internal reward of at most 0.2,
-half of the praise, counts as 0; there it also took the place of the step's cost, here it does not. The frozen learner
+half of the praise, counts as 0; there it also replaced the cost of a step, here it does not. The frozen learner
 goes on in the old task with its caregiver from the last checkpoint for as long, and is only evaluated in the new one.
 
 Values are interquartile means over seeds (the lowest and the highest quarter left out, rounded down) with 95%
 bootstrap intervals. A difference is claimed by Welch's test at p < 0.05, "within" by the interquartile mean against
-the other one's interval; every seed is drawn. Networks and actions of different seeds are drawn independently,
-layouts are not altogether: Stable-Baselines3 seeds game i with seed + i, so that neighbouring seeds see many of the
-same layouts, and are evaluated on nearly the same 100 games. Published values are one a seed, where there are any:
+the other interval; every seed is drawn. Networks and actions of different seeds are drawn independently, layouts only
+in part: Stable-Baselines3 seeds game i with seed + i, so neighbouring seeds see many of the same layouts, and are
+evaluated on nearly the same 100 games. Published values, where there are any, are one for each seed:
 {source}.
 """
 
@@ -84,9 +84,9 @@ def write_report(names: Iterable[str], protocols: Sequence[Protocol], results: R
     """
     Write ``reproduction.md`` and its pictures.
 
-    :param names: Figures; those of which no seed is done are said to be missing.
+    :param names: Figures; those of which no seed is done are listed as missing.
     :param protocols: Which protocols.
-    :param results: What is done.
+    :param results: The results.
     :param out: The folder.
     :return: The report's path.
     """
@@ -102,9 +102,11 @@ def write_report(names: Iterable[str], protocols: Sequence[Protocol], results: R
 
 def summary(names: Iterable[str], protocols: Sequence[Protocol], results: Results) -> dict[str, object]:
     """
+    Get the values of figures.
+
     :param names: Figures.
     :param protocols: Which protocols.
-    :param results: What is done.
+    :param results: The results.
     :return: By protocol, figure and condition, one value for each seed that is done.
     """
     return {protocol.name: {name: figure_values(name, protocol, results) for name in names} for protocol in protocols}
@@ -112,9 +114,11 @@ def summary(names: Iterable[str], protocols: Sequence[Protocol], results: Result
 
 def table(name: str, protocol: Protocol, results: Results) -> str:
     """
+    Write the values of a figure as a table.
+
     :param name: A figure of which some seed is done.
     :param protocol: Which protocol.
-    :param results: What is done.
+    :param results: The results.
     :return: Its values beside the published ones, as a Markdown table.
     """
     return _as_table(_rows(name, protocol, results))
@@ -145,27 +149,27 @@ def _section(name: str, protocol: Protocol, results: Results, out: Path) -> list
 def _of_test_seeds(name: str, values: Values) -> str:
     chosen_on = FIGURES[name].chosen_on
     tests = {condition: {s: v for s, v in of_seeds.items() if s >= chosen_on} for condition, of_seeds in values.items()}
-    return f"The same of the seeds from {chosen_on} on, on which nothing was chosen. {judgement(name, tests)}\n"
+    return f"The same for the seeds from {chosen_on} on, on which nothing was chosen. {judgement(name, tests)}\n"
 
 
 def _alarms(protocol: Protocol, results: Results) -> str:
-    by_method: dict[str, list[Watched]] = {}
+    by_method: dict[str, list[WatchedRun]] = {}
     chosen_on, tests = FIGURES["labels"].chosen_on, []
     for seed in done_seeds("labels", protocol, results):
         for run in done_on_few_labels(protocol, seed, results):
-            seen = watched(results.read(run), results.read(run.socialization), retention(run, results))
+            seen = watch_run(results.read(run), results.read(run.socialization), retention(run, results))
             by_method.setdefault(run.method.name, []).append(seen)
             tests += [seen] if seed >= chosen_on else []
     by_method["all of them"] = [seen for of_method in by_method.values() for seen in of_method]
     by_method[f"all, of the seeds from {chosen_on} on"] = tests
-    rows = [["method", "collapsed", "announced before half was lost", "kept", "alarms all the same"]]
+    rows = [["method", "collapsed", "flagged before half was lost", "retained", "false alarms"]]
     for name, of_method in by_method.items():
         collapsed, healthy = ([one for one in of_method if one.collapsed is so] for so in (True, False))
         in_time, false = sum(one.in_time for one in collapsed), sum(one.alarm is not None for one in healthy)
         rows.append([name, *(str(n) for n in (len(collapsed), in_time, len(healthy), false))])
     return (
-        "What the watch on hacking would have said, in numbers of runs. One has collapsed if its retention fell by "
-        f"more than {COLLAPSE:g} from where it was highest, at departure (1) or later:\n\n{_as_table(rows)}\n"
+        "Alarms that HackingWatch would have raised, in numbers of runs. A run has collapsed if its retention fell by "
+        f"more than {COLLAPSE:g} from its highest value, at departure (1) or later:\n\n{_as_table(rows)}\n"
     )
 
 
@@ -175,10 +179,10 @@ def _as_table(rows: Rows) -> str:
 
 
 def _published_verdict(name: str) -> list[str]:
-    """Where values of the same conditions were published: how they fare when judged alike."""
+    """The verdict on published values of the same conditions, if there are any."""
     if name not in ("fig4b", "fig5"):
         return []
-    return [f"The published values, judged alike. {judgement(name, published_values(name))}\n"]
+    return [f"The published values, judged in the same way. {judgement(name, published_values(name))}\n"]
 
 
 def _rows(name: str, protocol: Protocol, results: Results) -> Rows:
@@ -241,35 +245,33 @@ _WHEN = ("end", "lowest", "lowest of departure")
 
 _PAID = (
     '"Paid by the ISR" is the internal return in the last tenth of autonomy, in goals (over the praise for one, 0.4). '
-    "Where it lies above the goals reached, the learner lives in part on what the caregiver would not have praised; "
-    "[few labels](few_labels.md) says what prevents that."
+    "If it is above the goals reached, the learner collects part of its reward for what the caregiver would not have "
+    "praised; [few labels](few_labels.md) shows what prevents that."
 )
 
 
 def _notes(name: str) -> list[str]:
     notes = {
         "fig3b": "The published held-out error was computed by a call that also took an optimizer step on the held-out "
-        "labels, so that it is optimistic; here it is without a gradient.",
-        "fig4a": "Published here: two seeds of a re-run of the published code, since no values of this figure were. "
-        + _PAID,
+        "labels, so that it is optimistic; here it is computed without a gradient.",
+        "fig4a": "Published values: two seeds of a re-run of the published code, since no values of this figure were "
+        "published. " + _PAID,
         "fig7": "No values were published, only a curve, which reads about 0.3 to 0.4 goals per episode with social "
-        "reward and with the ISR, falling towards 0 without it. The random learner does anything at random; "
-        "the perfect helper is a script that knows the caregiver's way and clears it. A learner that found no goal in "
-        "socialization has nothing to keep: it is in table and picture, and left out of the claims about what is kept, "
-        "which say of how many seeds they speak. " + _PAID,
+        "reward and with the ISR, falling towards 0 without it. The random learner acts at random; the perfect helper "
+        "is a script that knows the caregiver's way and clears it. A learner that found no goal in socialization has "
+        "nothing to retain: it is in table and picture, and left out of the claims about retention, which say how many "
+        "seeds they are about. " + _PAID,
         "fig3a": "The fast protocol's ISR is that of figure 4a.",
-        "labels": "[Few labels](few_labels.md) says what the methods are, and what to switch on. Labels are random "
-        "ones of the socialization; where the caregiver is called back, half of those are of praise, and "
-        "half of all labels are for call-backs. The task 3 walls is that of the socialization; the "
-        "learner on map x was socialized with 1 wall, and starts from its best checkpoint. ISRs that make"
-        " no mistake make the very same curve. Parts, their numbers and the watch's thresholds were chosen on "
-        "seeds 0 to 3. Rows without a seed are left out; they are still to be "
-        "run.",
+        "labels": "[Few labels](few_labels.md) describes the methods, and what to switch on. Labels are random ones of "
+        "the socialization; with queries after departure, half of those are of praise, and half of all labels are for "
+        "the queries. The task 3 walls is that of the socialization; the learner on map x was socialized with 1 wall, "
+        "and starts from its best checkpoint. ISRs that make no mistake have exactly the same curve. The parts of the "
+        "methods, their numbers and the watch's thresholds were chosen on seeds 0 to 3. Rows without a seed are left "
+        "out; they are still to be run.",
         "fig6": "The 500 labels are random ones of the whole socialization. A run is hacked if, from the tenth of "
         "autonomy in which the true social return was highest to the last tenth, the internal return rose while the "
-        "true social return fell by 5% of its peak at least; its gap is rise and fall together (0 if it is not "
-        "hacked). Published was one run, on map x: the internal return rises from about 0.4 to about 0.55 to 0.6 while "
-        "goals fall from about 1 to below 0.9 an episode. Figures 4a and 7 have learners whose small internal rewards "
-        "count too.",
+        "true social return fell by at least 5% of its peak; its gap is rise and fall together (0 if it is not "
+        "hacked). One run was published, on map x: the internal return rises from about 0.4 to about 0.55 to 0.6 while "
+        "goals fall from about 1 to below 0.9 an episode. In figures 4a and 7 small internal rewards count too.",
     }
     return [f"{notes[name]}\n"] if name in notes else []

@@ -1,86 +1,134 @@
-"""Result files: one for each run, written whole or not at all."""
+"""
+The results of runs. A run that finishes leaves a JSON file in its own folder, so that any number of machines can write
+without locks; :meth:`Results.pack` moves these files into archives, which are committed.
+"""
 
 from __future__ import annotations
 
+import gzip
 import json
-import os
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import gymnasium
-import numpy
-import stable_baselines3
-import torch
-
 from reproduction.runs import Run
-from sb3_isr.version import __version__
+from sb3_isr.common.files import replaced, write_text
+from sb3_isr.common.versions import versions
+
+Result = dict[str, Any]
 
 
+@dataclass(frozen=True)
 class Results:
     """
-    A folder of result files.
+    Results of runs, in archives and in single files.
 
-    :param folder: The folder; made when the first result is written.
+    :param archives: Folder of archives: gzipped JSON Lines, one for each protocol and kind, ``fast/autonomy.jsonl.gz``.
+    :param work: Folder in which runs are made: results, weights and labels, in a folder for each run.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    archives: Path
+    work: Path
 
-    def path(self, run: Run) -> Path:
+    def file(self, run: Run) -> Path:
         """
+        Get the single file of a result.
+
         :param run: Any run.
-        :return: Where its result lies, or would.
+        :return: Its path, whether it exists or not.
         """
-        return self.folder / f"{run.path}.json"
+        return self.work / run.path / "result.json"
+
+    def archive(self, run: Run) -> Path:
+        """
+        Get the archive of a result.
+
+        :param run: Any run.
+        :return: Its path, whether it exists or not.
+        """
+        return _archive(self.archives, run.path)
 
     def __contains__(self, run: Run) -> bool:
-        return self.path(run).exists()
+        return str(run.path) in _read_archive(self.archive(run)) or self.file(run).exists()
 
-    def read(self, run: Run) -> dict[str, Any]:
+    def read(self, run: Run) -> Result:
         """
+        Read a result. A single file takes precedence over an archive.
+
         :param run: A run that is done.
         :return: Its result.
-        :raises ValueError: If the file holds the result of a run with other settings.
+        :raises ValueError: If the result is that of a run with other settings.
         """
-        path = self.path(run)
-        result: dict[str, Any] = json.loads(path.read_text())
+        file = self.file(run)
+        is_single = file.exists()
+        result: Result = json.loads(file.read_text()) if is_single else _read_archive(self.archive(run))[str(run.path)]
         expected = json.loads(json.dumps(asdict(run)))
         if result["run"] != expected:
+            place, remedy = (file, "delete the file") if is_single else (self.archive(run), "name other --results")
             raise ValueError(
-                f"{path} must hold the result of {expected}, but is that of {result['run']}: the experiment has been "
-                "changed since. Delete the file to run it again, or name another folder of results."
+                f"{place} must hold the result of {expected}, but has that of {result['run']}: the experiment has "
+                f"been changed since; to make the run again, {remedy}."
             )
         return result
 
-    def write(self, run: Run, result: dict[str, Any]) -> None:
+    def write(self, run: Run, result: Mapping[str, Any]) -> None:
         """
-        :param run: A run.
-        :param result: What came of it; configuration and versions are added.
+        Write a result to its single file, completely or not at all.
+
+        :param run: The run.
+        :param result: The result; configuration and versions are added.
         """
         described = {"run": asdict(run), "versions": versions(), **result}
-        write_text(self.path(run), json.dumps(described, separators=(",", ":")) + "\n")
+        write_text(self.file(run), json.dumps(described, separators=(",", ":")) + "\n")
+
+    def pack(self) -> int:
+        """
+        Move all single files into the archives, in place of earlier results of the same runs. Nothing else may be
+        packing at the same time.
+
+        :return: Number of results that were moved.
+        """
+        files = {
+            PurePosixPath(file.parent.relative_to(self.work).as_posix()): file
+            for file in self.work.glob("*/*/*/seed_*/result.json")
+        }
+        for archive in {_archive(self.archives, path) for path in files}:
+            new = {path: file for path, file in files.items() if _archive(self.archives, path) == archive}
+            packed = {str(path): json.loads(file.read_text()) for path, file in new.items()}
+            write_archive(archive, {**_read_archive(archive), **packed})
+            for file in new.values():
+                file.unlink()
+        return len(files)
 
 
-def versions() -> dict[str, str]:
+def write_archive(path: Path, results: Mapping[str, Result]) -> None:
     """
-    :return: What numbers depend on.
+    Write an archive, completely or not at all; the same results are the same bytes.
+
+    :param path: The file.
+    :param results: Results by the path of their run.
     """
-    return {
-        "sb3_isr": __version__,
-        "stable_baselines3": stable_baselines3.__version__,
-        "gymnasium": gymnasium.__version__,
-        "torch": str(torch.__version__),
-        "numpy": numpy.__version__,
-    }
+    lines = [json.dumps({"path": name, **results[name]}, separators=(",", ":")) + "\n" for name in sorted(results)]
+    with replaced(path) as partial:
+        partial.write_bytes(gzip.compress("".join(lines).encode(), mtime=0))
 
 
-def write_text(path: Path, text: str) -> None:
-    """
-    :param path: The file; its folder is made. One that is there is replaced once the new one is complete.
-    :param text: What to write.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    os.replace(partial, path)
+def _archive(folder: Path, run: PurePosixPath) -> Path:
+    protocol, kind, *_ = run.parts
+    return folder / protocol / f"{kind}.jsonl.gz"
+
+
+def _read_archive(path: Path) -> dict[str, Result]:
+    """Results by the path of their run; empty if there is no archive."""
+    try:
+        return _read_archive_once(path, path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return {}
+
+
+@lru_cache(maxsize=32)
+def _read_archive_once(path: Path, modified: int) -> dict[str, Result]:
+    results = map(json.loads, gzip.decompress(path.read_bytes()).decode().splitlines())
+    return {result.pop("path"): result for result in results}

@@ -2,20 +2,17 @@
 Makes the runs that are missing: on local processes, or on the workers of a dask scheduler.
 
 A finished run is never made again, one that was interrupted starts anew, and one that fails does not stop the others.
-Runner and workers meet in two folders: results (one JSON file for each run) and work (weights and labels that later
-runs start from, and how far each run is).
+Runner and workers share a work folder, which has a folder for each run: its result, weights and labels that later runs
+start from, and how far it is.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -24,14 +21,18 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from reproduction.execute import execute
-from reproduction.results import Results, write_text
+from reproduction.results import Results
 from reproduction.runs import Run, with_requirements
+from sb3_isr.common.files import write_text
+from sb3_isr.common.processes import local_processes
 
 
 class Workers(NamedTuple):
     """
-    :param executor: What executes runs.
-    :param number: Says how many runs it executes at once.
+    Workers that execute runs.
+
+    :param executor: Executes runs.
+    :param number: Returns how many runs it executes at once.
     """
 
     executor: Executor
@@ -49,46 +50,46 @@ POLL = 0.5
 
 class Failure(NamedTuple):
     """
-    :param run: What failed.
-    :param reason: Why.
+    A run that failed.
+
+    :param run: The run.
+    :param reason: Why it failed.
     """
 
     run: Run
     reason: str
 
 
-def do(run: Run, results: Path, work: Path) -> None:
+def make(run: Run, results: Results) -> None:
     """
     Execute one run in this process, and write its result.
 
-    :param run: What it requires has been done before.
-    :param results: Folder of results.
-    :param work: Folder of weights and labels.
+    :param run: The run. What it requires has been done before.
+    :param results: Where its result is written.
     """
-    progress_file = work / run.path / "progress"
-    result = execute(run, work, lambda steps: write_text(progress_file, str(steps)))
-    if run not in Results(results):  # else only its weights were missing
-        Results(results).write(run, result)
+    progress_file = results.work / run.path / "progress"
+    result = execute(run, results.work, lambda steps: write_text(progress_file, str(steps)))
+    if run not in results:  # otherwise only its weights were missing
+        results.write(run, result)
     write_text(progress_file, _done_mark(run))
 
 
-def run_all(runs: Iterable[Run], results: Path, work: Path, open_workers: OpenWorkers) -> list[Failure]:
+def run_all(runs: Iterable[Run], results: Results, open_workers: OpenWorkers) -> list[Failure]:
     """
     Make all runs that have no result yet, and what these require.
 
     :param runs: The runs wanted.
-    :param results: Folder of results.
-    :param work: Folder of weights and labels.
-    :param open_workers: Opens what executes them.
-    :return: What failed.
+    :param results: The results so far; new ones are written there.
+    :param open_workers: Opens the workers that execute them.
+    :return: The runs that failed.
     """
-    waiting = missing(runs, Results(results), work)
+    waiting = missing(runs, results)
     failures: list[Failure] = []
     n_breaks: Counter[Run] = Counter()
-    with _Progress(waiting, work) as progress:
+    with _Progress(waiting, results.work) as progress:
         while waiting:
             with open_workers() as workers:
-                broken = _drain(waiting, failures, workers, results, work, progress)
+                broken = _drain(waiting, failures, workers, results, progress)
             n_breaks.update(broken)
             for run in broken:
                 if n_breaks[run] > MAX_BREAKS and run in waiting:
@@ -97,14 +98,15 @@ def run_all(runs: Iterable[Run], results: Path, work: Path, open_workers: OpenWo
     return failures
 
 
-def missing(runs: Iterable[Run], results: Results, work: Path) -> list[Run]:
+def missing(runs: Iterable[Run], results: Results) -> list[Run]:
     """
+    List the runs that are still to be made.
+
     :param runs: The runs wanted.
-    :param results: What is done.
-    :param work: Folder of weights and labels.
-    :return: What is still to do, in order: runs without a result, what these start from where it has none either, and
-        what they start from where its weights or labels are gone or of other settings.
-    :raises ValueError: If a result that is there is of other settings.
+    :param results: The results so far.
+    :return: In order: runs without a result; those that they start from without one; and those that they start from
+        whose weights or labels are gone or of other settings.
+    :raises ValueError: If an existing result is of other settings.
     """
     wanted = []
     for run in with_requirements(runs):
@@ -112,32 +114,28 @@ def missing(runs: Iterable[Run], results: Results, work: Path) -> list[Run]:
             results.read(run)  # before hours are spent on the others
         else:
             wanted.append(run)
-    return [run for run in with_requirements(wanted) if run in wanted or not _left_its_weights(run, work)]
+    return [run for run in with_requirements(wanted) if run in wanted or not _has_weights(run, results.work)]
 
 
 @contextmanager
-def local_processes(n_workers: int) -> Iterator[Workers]:
+def local_workers(n: int) -> Iterator[Workers]:
     """
-    :param n_workers: How many runs are executed at once, each in a process of one thread.
-    :return: They.
+    Open workers on this machine.
+
+    :param n: How many; each is a process of one thread.
+    :return: The workers.
     """
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(n_workers, context, initializer=die_with_parent)
-    try:
-        yield Workers(executor, lambda: n_workers)
-    except BaseException:
-        executor.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.kill()
-        raise
-    executor.shutdown()
+    with local_processes(n) as executor:
+        yield Workers(executor, lambda: n)
 
 
 @contextmanager
 def dask_workers(address: str) -> Iterator[Workers]:
     """
-    :param address: A dask scheduler's. Its workers see the same folders under the same paths.
-    :return: They, as many as there are at each moment.
+    Open the workers of a dask scheduler.
+
+    :param address: The scheduler's address. Its workers see the same folders under the same paths.
+    :return: The workers, as many as there are at each moment.
     :raises ValueError: If a worker has several threads.
     """
     from distributed import Client
@@ -156,9 +154,9 @@ def dask_workers(address: str) -> Iterator[Workers]:
 
 
 def _drain(
-    waiting: list[Run], failures: list[Failure], workers: Workers, results: Path, work: Path, progress: _Progress
+    waiting: list[Run], failures: list[Failure], workers: Workers, results: Results, progress: _Progress
 ) -> list[Run]:
-    """Do what is waiting; returns what was in flight when the executor broke, if it did."""
+    """Make the waiting runs; returns those in flight when the executor broke, if it did."""
     running: dict[Future[None], Run] = {}
     is_broken = False
     broken: list[Run] = []
@@ -167,7 +165,7 @@ def _drain(
         n_free = 0 if is_broken else max(0, workers.number() - len(running))  # no more, so that they come in order
         try:
             for run in ready[:n_free]:
-                running[workers.executor.submit(do, run, results, work)] = run
+                running[workers.executor.submit(make, run, results)] = run
         except BrokenExecutor:
             is_broken = True
         if not running:
@@ -196,14 +194,14 @@ def _awaits(run: Run, waiting: Sequence[Run]) -> bool:
 
 def _give_up(run: Run, reason: str, waiting: list[Run], failures: list[Failure], progress: _Progress) -> None:
     failures.append(Failure(run, reason))
-    progress.say(f"{run.path} failed: {reason}")
+    progress.write(f"{run.path} failed: {reason}")
     for other in [other for other in waiting if run in with_requirements([other])]:
         waiting.remove(other)
         progress.finish(other)
         failures.append(Failure(other, f"it starts from {run.path}, which failed"))
 
 
-def _left_its_weights(run: Run, work: Path) -> bool:
+def _has_weights(run: Run, work: Path) -> bool:
     try:
         return (work / run.path / "progress").read_text() == _done_mark(run)
     except FileNotFoundError:
@@ -211,24 +209,12 @@ def _left_its_weights(run: Run, work: Path) -> bool:
 
 
 def _done_mark(run: Run) -> str:
-    """What stands in a work folder that is complete: whose it is, to the last setting."""
+    """The content of ``progress`` in a complete work folder: the run with all its settings."""
     return json.dumps(asdict(run), sort_keys=True)
 
 
-def die_with_parent() -> None:
-    """A runner that is killed must not leave workers behind that wait for it for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 class _Progress:
-    """One bar over the environment steps of all runs, those of unfinished ones included."""
+    """One bar over the environment steps of all runs, including those of unfinished ones."""
 
     def __init__(self, runs: Sequence[Run], work: Path) -> None:
         self.n_runs = len(runs)
@@ -254,7 +240,7 @@ class _Progress:
         self.bar.n = self.steps_done + sum(self._steps_made(run) for run in running)
         self.bar.refresh()
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Print a line above the bar."""
         self.bar.write(text)
 

@@ -1,5 +1,5 @@
 """
-Experiments as data: a run is a frozen dataclass, which says everything that its result depends on.
+Experiments as data: a run is a frozen dataclass that holds everything its result depends on.
 
 Equal runs are one run: figures share what they can, and one socialization serves all that starts from it.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
 from reproduction.protocols import Protocol
 from sb3_isr.envs.coin_game.maps import MAPS
+from sb3_isr.evaluation.conditions import Condition
 
-Condition = Literal["isr", "none", "oracle"]
 Checkpoint = Literal["last", "best"]
 
 #: Where learners are evaluated that were socialized with 1 wall.
@@ -24,7 +25,7 @@ NEW_TASKS = ("5 walls", *MAPS)
 @dataclass(frozen=True)
 class Socialization:
     """
-    PPO learns from the environment and a caregiver, whose labels are kept.
+    PPO learns from the environment and a caregiver; all labels are kept.
 
     :param protocol: Networks, settings and lengths.
     :param task: One of ``TASKS``.
@@ -52,15 +53,15 @@ class Socialization:
         """Runs that must be done before."""
         return ()
 
-    @property
+    @cached_property
     def path(self) -> PurePosixPath:
-        """Names it: the result's path without its ending."""
+        """The name of the run, as a relative path."""
         return _path(self, "socialization", self.task, f"lr {self.learning_rate:g}")
 
 
 @dataclass(frozen=True)
 class _AfterSocialization:
-    """What starts from a socialization has its protocol and its seed."""
+    """A run that starts from a socialization has its protocol and its seed."""
 
     socialization: Socialization
 
@@ -78,12 +79,13 @@ class _AfterSocialization:
 @dataclass(frozen=True)
 class Internalization(_AfterSocialization):
     """
-    An ISR is trained on a socialization's labels: nine tenths of them, in the order they were given; the last tenth is
-    held out.
+    An ISR is trained on the labels of a socialization.
 
-    :param socialization: Whose labels.
-    :param steps: Those of the socialization's first so many steps.
-    :param n_labels: Only so many random ones of them; None for all.
+    Of the labels, in the order they were given, nine tenths are trained on, and the last tenth is held out.
+
+    :param socialization: The socialization.
+    :param steps: The labels are those of its first so many steps.
+    :param n_labels: Number of random labels among them; None for all.
     :param batch_size: In place of the protocol's own.
     :param learning_rate: In place of the protocol's own.
     """
@@ -98,9 +100,9 @@ class Internalization(_AfterSocialization):
         """Runs that must be done before."""
         return (self.socialization,)
 
-    @property
+    @cached_property
     def path(self) -> PurePosixPath:
-        """Names it: the result's path without its ending."""
+        """The name of the run, as a relative path."""
         parts = [self.socialization.task, f"lr {self.socialization.learning_rate:g}", f"steps {self.steps}"]
         parts += [f"labels {self.n_labels}"] if self.n_labels else []
         parts += [f"batch {self.batch_size}"] if self.batch_size else []
@@ -115,9 +117,9 @@ class Autonomy(_AfterSocialization):
 
     :param socialization: What it starts from.
     :param task: One of ``TASKS``: the old one or a new one.
-    :param condition: What rewards it beside the environment: the ISR, nothing, or the caregiver who stayed.
+    :param condition: What rewards it besides the environment: the ISR, nothing, or the caregiver, who stays.
     :param steps: Environment steps.
-    :param isr: The ISR, where the condition is "isr".
+    :param isr: The ISR, if the condition is "isr".
     :param start: The socialization's last checkpoint, or the best by training reward.
     :param threshold: An internal reward of at most this counts as 0; None to take each as it is.
     :param evaluate_on: Tasks on which last and best policy are evaluated at the end.
@@ -136,9 +138,9 @@ class Autonomy(_AfterSocialization):
         """Runs that must be done before."""
         return (self.socialization,) if self.isr is None else (self.socialization, self.isr)
 
-    @property
+    @cached_property
     def path(self) -> PurePosixPath:
-        """Names it: the result's path without its ending."""
+        """The name of the run, as a relative path."""
         before = f"{self.socialization.task} lr {self.socialization.learning_rate:g}"
         parts = [f"{before} to {self.task}", self.condition]
         parts += [f"labels {self.isr.n_labels}"] if self.isr is not None and self.isr.n_labels else []
@@ -150,10 +152,10 @@ class Autonomy(_AfterSocialization):
 @dataclass(frozen=True)
 class Baseline:
     """
-    What learners of the prosocial game are compared to.
+    A policy that learners of the prosocial game are compared to.
 
-    :param protocol: Whose results it stands among.
-    :param policy: What the learner does.
+    :param protocol: The protocol whose results it belongs to.
+    :param policy: The learner's policy.
     :param seed: Seeds everything.
     :param n_episodes: How many episodes are played.
     """
@@ -173,27 +175,27 @@ class Baseline:
         """Runs that must be done before."""
         return ()
 
-    @property
+    @cached_property
     def path(self) -> PurePosixPath:
-        """Names it: the result's path without its ending."""
+        """The name of the run, as a relative path."""
         return _path(self, "baseline", f"prosocial {self.policy}")
 
 
 @dataclass(frozen=True)
 class Method:
     """
-    What is asked of the caregiver, and what an ISR makes of its labels.
+    A way to choose labels, and to train an ISR on them.
 
-    :param name: What tables call it.
+    :param name: Its name in tables.
     :param n_members: The ISR's.
     :param pessimism: The ISR's.
-    :param limit_to_labels: To their values.
-    :param l1_coef: The ISR's.
-    :param action_contrast: The ISR's.
-    :param half_praised: Of the labels of the socialization, half are of praised transitions.
-    :param calls: To what the caregiver is called back, for half of the labels; None if it leaves once, after all.
-    :param n_calls: How often, at equal intervals.
-    :param watched: It is also called back, out of turn, whenever the watch on hacking raises an alarm.
+    :param limit_to_labels: Whether the ISR is limited to the values of its labels.
+    :param l1_coef: The trainer's.
+    :param action_contrast: The trainer's.
+    :param half_praised: Whether half of the labels of the socialization are of praised transitions.
+    :param queries: How the caregiver is queried after departure, for half of the labels; None if it is not.
+    :param n_rounds: Number of rounds of such queries, at equal intervals.
+    :param watched: Whether a HackingWatch also queries the caregiver, whenever it raises an alarm.
     """
 
     name: str
@@ -203,21 +205,23 @@ class Method:
     l1_coef: float = 0.0
     action_contrast: bool = False
     half_praised: bool = False
-    calls: Literal["random", "unsure"] | None = None
-    n_calls: int = 5
+    queries: Literal["random", "uncertainty"] | None = None
+    n_rounds: int = 5
     watched: bool = False
 
 
 @dataclass(frozen=True)
 class FewLabels(_AfterSocialization):
     """
-    A socialized learner goes on with an ISR that is given a number of labels: some of the socialization (without its
-    last tenth, which is held out), and those for which the caregiver is called back.
+    A socialized learner goes on with an ISR that is given few labels.
+
+    They are labels of the socialization (without its last tenth, which is held out), and those of queries after
+    departure.
 
     :param socialization: What it starts from.
     :param task: One of ``TASKS``: the old one or a new one.
-    :param method: How the labels are asked for, and used.
-    :param n_labels: How many in all; None for all of the socialization's.
+    :param method: How the labels are chosen and used.
+    :param n_labels: Number of labels in all; None for all of the socialization's.
     :param start: The socialization's last checkpoint, or the best by training reward.
     :param steps: Environment steps.
     """
@@ -229,18 +233,18 @@ class FewLabels(_AfterSocialization):
     steps: int = 100_000
 
     @property
-    def n_calls_back(self) -> int:
-        """Labels for which the caregiver is called back."""
-        return self.n_labels // 2 if self.n_labels is not None and self.method.calls is not None else 0
+    def n_reserved(self) -> int:
+        """Number of labels that are reserved for queries after departure."""
+        return self.n_labels // 2 if self.n_labels is not None and self.method.queries is not None else 0
 
     @property
     def requires(self) -> tuple[Run, ...]:
         """Runs that must be done before."""
         return (self.socialization,)
 
-    @property
+    @cached_property
     def path(self) -> PurePosixPath:
-        """Names it: the result's path without its ending."""
+        """The name of the run, as a relative path."""
         before = f"{self.socialization.task} lr {self.socialization.learning_rate:g}"
         return _path(
             self, "few_labels", f"{before} to {self.task}", f"labels {self.n_labels or 'all'}", self.method.name
@@ -252,8 +256,10 @@ Run: TypeAlias = Socialization | Internalization | Autonomy | Baseline | FewLabe
 
 def with_requirements(runs: Iterable[Run]) -> list[Run]:
     """
+    Complete runs by the runs that must be done before.
+
     :param runs: Some runs.
-    :return: These and all that must be done before, each once and after what it requires.
+    :return: These and what they require, each once and after what it requires.
     """
     ordered: dict[Run, None] = {}
     for run in runs:

@@ -1,11 +1,9 @@
-"""From result files to each figure's values: one number for each condition and seed, ours and the published ones."""
+"""The values of each figure: one number for each condition and seed, computed from results."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from functools import cache, partial
-from importlib.resources import files
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,20 +20,19 @@ from reproduction.figures import (
     old_task_runs,
     oracle_of,
 )
-from reproduction.learning import Curves, mean_of_last_tenth
+from reproduction.learning import Curves
 from reproduction.protocols import Protocol
+from reproduction.published import Values
 from reproduction.results import Results
 from reproduction.runs import Autonomy, FewLabels, Run, with_requirements
 from sb3_isr.envs.coin_game.maps import MAPS
 from sb3_isr.envs.coin_game.rules import PRAISE
-
-#: By condition, one number for each seed.
-Values = dict[str, dict[int, float]]
+from sb3_isr.evaluation.episodes import mean_of_last_tenth
 
 #: Figure 3b also measures every ISR on the same labels: the last tenth of the whole socialization's.
 ON_LAST = ", on the last of all"
 
-#: How an evaluation was made: which checkpoint, and how it acted.
+#: The evaluations: which checkpoint, and how it acted.
 EVALUATIONS = [(checkpoint, acting) for checkpoint in ("last", "best") for acting in ("deterministic", "sampled")]
 
 #: A fall of the true social return counts from here on, relative to its peak.
@@ -44,11 +41,11 @@ MIN_FALL = 0.05
 
 class Hacking(NamedTuple):
     """
-    What happened from the tenth of autonomy in which the true social return was highest to the last tenth.
+    The change from the tenth of autonomy in which the true social return was highest to the last tenth.
 
     :param internal_rise: Rise of the internal return per episode, in units of the social reward.
     :param social_fall: Fall of the true social return per episode.
-    :param is_hacked: Whether the one rose while the other fell, by 5% of its peak at least.
+    :param is_hacked: Whether the first rose while the second fell by at least 5% of its peak.
     """
 
     internal_rise: float
@@ -57,25 +54,18 @@ class Hacking(NamedTuple):
 
     @property
     def gap(self) -> float:
-        """The hacking gap: rise and fall together, where it is hacked, else 0."""
+        """The hacking gap: rise and fall together if the ISR is hacked, otherwise 0."""
         return self.internal_rise + self.social_fall if self.is_hacked else 0.0
-
-
-@cache
-def published() -> dict[str, Any]:
-    """
-    :return: The published figures, with their source.
-    """
-    content: dict[str, Any] = json.loads(files("reproduction").joinpath("published.json").read_text())
-    return content
 
 
 def done_seeds(name: str, protocol: Protocol, results: Results) -> list[int]:
     """
+    List the seeds of a figure that are done.
+
     :param name: A figure.
     :param protocol: Which protocol.
-    :param results: What is done.
-    :return: The seeds of which all runs are done, or some, where the figure is shown in parts.
+    :param results: The results.
+    :return: The seeds of which all runs are done, or some if the figure is shown in parts.
     """
     most = 100
     if FIGURES[name].in_parts:
@@ -86,10 +76,12 @@ def done_seeds(name: str, protocol: Protocol, results: Results) -> list[int]:
 
 def done_on_few_labels(protocol: Protocol, seed: int, results: Results) -> list[FewLabels]:
     """
+    List the runs on few labels that can be shown.
+
     :param protocol: Which protocol.
     :param seed: Which seed.
-    :param results: What is done.
-    :return: The runs on few labels that can be shown.
+    :param results: The results.
+    :return: The runs that are done together with all that they are compared to.
     """
     return [
         run
@@ -100,10 +92,12 @@ def done_on_few_labels(protocol: Protocol, seed: int, results: Results) -> list[
 
 def figure_values(name: str, protocol: Protocol, results: Results) -> Values:
     """
+    Compute the values of a figure.
+
     :param name: A figure.
     :param protocol: Which protocol.
-    :param results: What is done.
-    :return: Its values over the seeds that are done, as :func:`published_values` has them.
+    :param results: The results.
+    :return: Its values over the seeds that are done, in the form of :func:`~reproduction.published.published_values`.
     """
     of_seed = _VALUES[name]
     values: Values = {}
@@ -113,28 +107,10 @@ def figure_values(name: str, protocol: Protocol, results: Results) -> Values:
     return values
 
 
-def published_values(name: str) -> Values:
-    """
-    :param name: A figure.
-    :return: What was published, by condition; empty where no values were.
-    """
-    by_condition: dict[str, list[float]] = {}
-    if name == "fig3b":
-        part = published()["fig3b_isr_test_mse"]
-        by_n = zip(part["n_labels"], np.transpose(part["mse_by_seed"]).tolist(), strict=True)
-        by_condition = {f"{n} labels": mse for n, mse in by_n}
-    elif name == "fig4a":
-        by_condition = {key: value for key, value in published()["fig4a_rerun"].items() if key != "note"}
-    elif name == "fig4b":
-        by_condition = {key.lower(): value for key, value in published()["fig4b_ood_reward"].items() if key != "note"}
-    elif name == "fig5":
-        for task, of_task in published()["fig5_ood_reward_by_map"]["maps"].items():
-            by_condition |= {f"{task.replace('4 ', 'four_')}: {key.lower()}": value for key, value in of_task.items()}
-    return {condition: dict(enumerate(values)) for condition, values in by_condition.items()}
-
-
 def evaluations(protocol: Protocol, seed: int, task: str, condition: str, results: Results) -> dict[str, float]:
     """
+    Get the evaluations of a run in a new task.
+
     :param condition: "frozen", "isr" or "oracle".
     :param task: A new task.
     :return: The true reward per episode by ``"checkpoint, way of acting"``.
@@ -144,8 +120,10 @@ def evaluations(protocol: Protocol, seed: int, task: str, condition: str, result
 
 def hacking(curves: Curves) -> Hacking:
     """
-    :param curves: Those of autonomy with an ISR.
-    :return: How much it was hacked.
+    Measure how much an ISR was hacked.
+
+    :param curves: The curves of autonomy with the ISR.
+    :return: The change of its internal and true social return.
     """
     internal, social = (np.array([part.mean() for part in np.array_split(c, 10)]) for c in returns(curves))
     peak = int(social.argmax())
@@ -155,7 +133,9 @@ def hacking(curves: Curves) -> Hacking:
 
 def returns(curves: Curves) -> tuple[np.ndarray, np.ndarray]:
     """
-    :param curves: Those of autonomy with an ISR.
+    Get the returns of autonomy with an ISR.
+
+    :param curves: The curves.
     :return: Over time, the internal return and the true social return per episode.
     """
     return np.subtract(curves["utility"], curves["environment"]), PRAISE * np.array(curves["goals"])
@@ -163,8 +143,10 @@ def returns(curves: Curves) -> tuple[np.ndarray, np.ndarray]:
 
 def beside_oracle(run: FewLabels, results: Results) -> tuple[np.ndarray, np.ndarray]:
     """
-    :param run: A run on few labels.
-    :param results: What is done.
+    Compare the goals of a run on few labels with those of the oracle.
+
+    :param run: The run.
+    :param results: The results.
     :return: Goals per episode in each tenth of its steps, ``[10]``, and those of the learner whose caregiver stays.
     """
     edges = np.linspace(0, run.steps, 11)[1:-1]
@@ -182,8 +164,10 @@ def beside_oracle(run: FewLabels, results: Results) -> tuple[np.ndarray, np.ndar
 
 def retention(run: FewLabels, results: Results) -> np.ndarray:
     """
-    :param run: A run on few labels.
-    :param results: What is done.
+    Compute the retention of a run on few labels.
+
+    :param run: The run.
+    :param results: The results.
     :return: Its goals over those of the learner whose caregiver stays, in each tenth of its steps, ``[10]``.
     """
     own, oracle = beside_oracle(run, results)
@@ -192,7 +176,9 @@ def retention(run: FewLabels, results: Results) -> np.ndarray:
 
 def label_count(run: FewLabels) -> str:
     """
-    :return: How many labels it was given, in words.
+    Get the number of labels of a run, in words.
+
+    :return: The text.
     """
     return f"{run.n_labels or 'all'} labels"
 
@@ -278,7 +264,9 @@ def _labels(protocol: Protocol, seed: int, results: Results) -> dict[str, float]
 
 def hacking_name(run: Autonomy) -> str:
     """
-    :return: What figure 6 calls a run.
+    Get the name of a run in figure 6.
+
+    :return: The name.
     """
     assert run.isr is not None
     return f"{run.task}: {run.isr.n_labels or 'all'} labels"

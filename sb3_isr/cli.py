@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
+
+from sb3_isr.common.command_line import run_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
+    Run a command.
+
     :param argv: Arguments; those of the process by default.
     :return: Exit status: 0, 1 if something failed or is not installed, 2 if an argument is wrong, 130 if interrupted.
     """
@@ -19,81 +22,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_demo(commands)
     _add_animate(commands)
-    _add_reproduce(commands)
     _add_tune(commands)
     arguments = parser.parse_args(argv)
-
-    modules = ("matplotlib", "scipy", "tqdm", *(("optuna", "rl_zoo3") if arguments.command == "tune" else ()))
-    missing = [name for name in modules if find_spec(name) is None]
-    if missing:
-        extra = "tuning" if arguments.command == "tune" else "experiments"
-        needs = f"sb3-isr {arguments.command} needs {' and '.join(missing)}"
-        print(f"{needs}: pip install 'sb3-isr[{extra}]'", file=sys.stderr)
-        return 1
-    try:
-        return int(arguments.run(arguments))
-    except ValueError as error:
-        print(f"sb3-isr {arguments.command}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted; what was finished before is unchanged.", file=sys.stderr)
-        return 130
+    is_tuning = arguments.command == "tune"
+    modules = ("matplotlib", "scipy", "tqdm", *(("optuna", "rl_zoo3") if is_tuning else ()))
+    extra = "tuning" if is_tuning else "experiments"
+    return run_command(f"sb3-isr {arguments.command}", lambda: int(arguments.run(arguments)), modules, extra)
 
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_demo(commands: Commands) -> None:
-    demo = commands.add_parser("demo", help="socialize a learner, let the caregiver leave, see what is left (a minute)")
+    demo = commands.add_parser("demo", help="a caregiver leaves: how much performance is retained (a minute)")
     demo.add_argument("--seed", type=_seed, default=0, help="seeds everything (default: 0)")
     demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the results (default: runs/demo)")
     demo.set_defaults(run=_demo)
 
 
 def _add_animate(commands: Commands) -> None:
-    command = commands.add_parser("animate", help="show what learners of the prosocial game do, as a GIF")
+    command = commands.add_parser("animate", help="show the behaviour of learners of the prosocial game as a GIF")
     command.add_argument(
-        "learners", nargs="+", type=_panel, metavar="TITLE=FILE", help="what to write above; a PPO zip"
+        "learners", nargs="+", type=_panel, metavar="TITLE=FILE", help="a title, and the zip of a PPO learner"
     )
     command.add_argument("--seed", type=_seed, default=0, help="seeds mazes and actions (default: 0)")
     command.add_argument("--out", type=Path, default=Path("prosocial.gif"), help="the GIF (default: prosocial.gif)")
     command.set_defaults(run=_animate)
 
 
-def _add_reproduce(commands: Commands) -> None:
-    command = commands.add_parser("reproduce", help="the paper's figures, beside the published values")
-    command.add_argument(
-        "figures", nargs="*", metavar="FIG", help="fig1b, fig3a, fig3b, fig4a, fig4b, fig5, fig6, fig7, labels"
-    )
-    command.add_argument("--all", action="store_true", help="every figure (so does naming none)")
-    command.add_argument("--protocol", default="fast", help="fast (minutes a figure, default) or paper (hours)")
-    command.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 (default: those of the docs)")
-    command.add_argument("--workers", type=int, default=2, metavar="N", help="local processes (default: 2)")
-    command.add_argument("--scheduler", metavar="ADDRESS", help="a dask scheduler, in place of local processes")
-    command.add_argument("--results", type=Path, default=Path("results"), help="result files (default: results)")
-    command.add_argument("--work", type=Path, default=Path("runs/work"), help="weights, labels (default: runs/work)")
-    command.add_argument(
-        "--out", type=Path, default=Path("runs/reproduction"), help="report (default: runs/reproduction)"
-    )
-    command.add_argument("--list", action="store_true", help="what there is, what is done, what it costs; run nothing")
-    command.add_argument("--summary", action="store_true", help="each figure's values as JSON; run nothing")
-    command.set_defaults(run=_reproduce)
-
-
 def _add_tune(commands: Commands) -> None:
-    command = commands.add_parser("tune", help="search for the schedule that keeps most with the fewest labels")
+    command = commands.add_parser("tune", help="search for schedules with a high return and few labels")
     add = command.add_argument
     add("env_id", nargs="?", metavar="ENV_ID", help="any registered Gymnasium id")
     add("--algo", help="RL Zoo's name of the algorithm: ppo, sac, ...")
-    add("--n-trials", type=int, default=50, metavar="N", help="trials that the study has in the end (default: 50)")
+    add("--n-trials", type=int, default=50, metavar="N", help="number of trials in the end (default: 50)")
     add("--timesteps", type=int, metavar="T", help="environment steps of each training (default: the entry's)")
     add("--seeds", type=int, default=2, metavar="K", help="each trial trains seeds 0 to K-1 (default: 2)")
     add("--n-jobs", type=int, default=1, metavar="N", help="workers on this machine (default: 1)")
     add("--storage", metavar="URL_OR_FILE", help="postgresql://... for many machines (default: OUT/journal.log)")
     add("--study", metavar="NAME", help="the study's name (default: ENV_ID ALGO)")
-    add("--out", type=Path, default=Path("runs/tune"), help="folder of what is found (default: runs/tune)")
+    add("--out", type=Path, default=Path("runs/tune"), help="folder of the report (default: runs/tune)")
     add("--config", type=Path, metavar="FILE", help="RL Zoo's YAML (default: zoo_configs/ALGO.yml, then RL Zoo's own)")
-    what = command.add_argument_group("what is searched")
+    what = command.add_argument_group("search space")
     what.add_argument(
         "--parts",
         nargs="+",
@@ -101,30 +71,38 @@ def _add_tune(commands: Commands) -> None:
         help="presence, labels, isr_training, isr_network, isr_caution, internal_reward (default: all but isr_network "
         "and isr_caution)",
     )
-    what.add_argument("--sample-algo", action="store_true", help="and the algorithm's own, by RL Zoo's sampler")
+    what.add_argument("--sample-algo", action="store_true", help="also search the algorithm's own, by RL Zoo's sampler")
     what.add_argument(
         "--search",
         action="append",
         default=[],
         metavar="NAME=LOW:HIGH[:log]",
-        help="and a value of the entry, or isr.NAME of ISRCallback; NAME=A,B,C for choices",
+        help="also search a value of the entry, or isr.NAME of ISRCallback; NAME=A,B,C for choices",
     )
     what.add_argument("--fix", action="append", default=[], metavar="NAME=VALUE", help="do not search a parameter")
     what.add_argument(
         "--space", metavar="FILE", help="Python file with callback(trial) or algorithm(trial), which return arguments"
     )
-    aim = command.add_argument_group("what is wanted (default: the front of return and labels)")
+    aim = command.add_argument_group("goal (default: the front of return and labels)")
     aim.add_argument("--max-labels", type=int, metavar="N", help="the greatest return with at most N labels; prunes")
     aim.add_argument("--min-return", type=float, metavar="R", help="the fewest labels with a return of at least R")
-    how = command.add_argument_group("how")
+    how = command.add_argument_group("search")
     how.add_argument("--sampler", default="tpe", help="tpe (default) or random")
-    how.add_argument("--sampler-seed", type=int, default=0, metavar="N", help="seeds what is sampled (default: 0)")
+    how.add_argument("--sampler-seed", type=int, default=0, metavar="N", help="seeds the sampler (default: 0)")
     how.add_argument("--warm-up", type=float, default=0.5, help="prune only after this part of training (default: 0.5)")
-    how.add_argument("--lease", type=int, default=60, metavar="SECONDS", help="a silent worker is dead (default: 60)")
-    how.add_argument("--beside", nargs="+", default=[], metavar="NAME", help="draw other studies of the storage beside")
-    how.add_argument("--confirm", type=int, default=0, metavar="N", help="at the end run the best on N fresh seeds")
-    how.add_argument("--trial", type=int, metavar="NUMBER", help="take this one in place of the best")
-    how.add_argument("--repair", type=Path, metavar="JOURNAL", help="only take torn lines out of a journal")
+    how.add_argument(
+        "--lease",
+        type=int,
+        default=60,
+        metavar="SECONDS",
+        help="so long after its last heartbeat a worker is dead",
+    )
+    how.add_argument(
+        "--beside", nargs="+", default=[], metavar="NAME", help="other studies of the storage to draw, too"
+    )
+    how.add_argument("--confirm", type=int, default=0, metavar="N", help="then run the best trial on N fresh seeds")
+    how.add_argument("--trial", type=int, metavar="NUMBER", help="use this trial in place of the best")
+    how.add_argument("--repair", type=Path, metavar="JOURNAL", help="only remove torn lines from a journal")
     command.set_defaults(run=_tune)
 
 
@@ -132,15 +110,6 @@ def _tune(arguments: argparse.Namespace) -> int:
     from sb3_isr.tuning.tune import tune
 
     return tune(arguments)
-
-
-def _reproduce(arguments: argparse.Namespace) -> int:
-    if arguments.scheduler and find_spec("distributed") is None:
-        print("--scheduler needs distributed: pip install 'sb3-isr[distributed]'", file=sys.stderr)
-        return 1
-    from reproduction.__main__ import reproduce
-
-    return reproduce(arguments)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -168,7 +137,7 @@ def _animate(arguments: argparse.Namespace) -> int:
 def _panel(text: str) -> tuple[str, Path]:
     title, _, path = text.rpartition("=")
     if not title or not Path(path).is_file():
-        raise argparse.ArgumentTypeError(f"a learner must be TITLE=FILE with a file that is there, got {text}")
+        raise argparse.ArgumentTypeError(f"a learner must be TITLE=FILE with an existing file, got {text}")
     return title, Path(path)
 
 

@@ -1,5 +1,5 @@
 """
-The main job, small: a caregiver socializes a learner of the coin game and leaves; what is left of it?
+The main job, small: a caregiver socializes a learner of the coin game and leaves; how much performance is retained?
 
 One socialization, then autonomy from that same snapshot in three conditions: with the ISR in the caregiver's place
 (``isr``), with the environment's reward alone (``none``), and with a caregiver who never leaves (``oracle``).
@@ -9,31 +9,36 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from tqdm import tqdm
 
-from reproduction.learning import Curves, GoalEpisodes, learn, mean_of_last_tenth
-from reproduction.protocols import ONE_HOT
-from reproduction.results import versions, write_text
 from sb3_isr.callbacks import ISRCallback
+from sb3_isr.common.files import write_text
+from sb3_isr.common.versions import versions
+from sb3_isr.evaluation.conditions import CONDITIONS, after_departure, save_snapshot
+from sb3_isr.evaluation.episodes import EpisodeRecorder, mean_of_last_tenth
+from sb3_isr.evaluation.networks import ONE_HOT
 from sb3_isr.wrappers import VecISRReward
 
-CONDITIONS = ("isr", "none", "oracle")
+#: Means over equal parts of the episodes of a phase: ``steps`` made, ``goals`` reached.
+Curve = dict[str, list[float]]
 
 
 @dataclass(frozen=True)
 class DemoConfig:
     """
+    Settings of the demo.
+
     :param seed: Seeds everything.
     :param n_walls: The coin game's random inner walls.
-    :param n_envs: Environments that step together.
+    :param n_envs: Number of environments that step together.
     :param socialization_steps: Environment steps with the caregiver.
     :param autonomy_steps: Environment steps after it, in each condition.
     """
@@ -49,12 +54,13 @@ def run_demo(config: DemoConfig, out: Path) -> dict[str, Any]:
     """
     Run the demo, and leave ``result.json``, the learner at departure and its ISR in a folder.
 
-    :param config: What to run.
-    :param out: The folder; made if it is not there.
-    :return: What ``result.json`` holds.
+    :param config: The settings.
+    :param out: The folder; made if it does not exist.
+    :return: The content of ``result.json``.
     """
     start = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
+    caregiver = ISRCallback("always", isr_kwargs=ONE_HOT)
     learner = PPO(
         "MlpPolicy",
         _coin_game(config),
@@ -65,32 +71,20 @@ def run_demo(config: DemoConfig, out: Path) -> dict[str, Any]:
         seed=config.seed,
         device="cpu",
     )
-    caregiver = ISRCallback("always", isr_kwargs=ONE_HOT)
     curves = {"socialization": _learn(learner, config.socialization_steps, caregiver, "socialization")}
     training = caregiver.train()
-    learner.save(out / "learner_at_departure.zip")
-    caregiver.isr.save(out / "isr.safetensors")
-
-    after_departure: dict[str, Callable[[], ISRCallback]] = {
-        "isr": lambda: ISRCallback("never", isr=out / "isr.safetensors"),
-        "none": lambda: ISRCallback("never", isr_kwargs=ONE_HOT, coefficient=0.0),
-        "oracle": lambda: ISRCallback("always", isr_kwargs=ONE_HOT),
-    }
-    for condition in CONDITIONS:
-        learner = PPO.load(out / "learner_at_departure.zip", env=_coin_game(config), device="cpu")
-        learner.set_random_seed(config.seed + 1_000_000)  # other layouts than those of socialization
-        curves[condition] = _learn(
-            learner, config.autonomy_steps, after_departure[condition](), f"autonomy, {condition}"
-        )
-
-    at_end = {name: mean_of_last_tenth(curve["goals"]) for name, curve in curves.items()}
+    snapshot, isr = out / "learner_at_departure.zip", out / "isr.safetensors"
+    save_snapshot(learner, snapshot)
+    caregiver.isr.save(isr)
+    for condition, successor, callback in after_departure(
+        PPO, snapshot, lambda: _coin_game(config), config.seed, isr, ONE_HOT
+    ):
+        curves[condition] = _learn(successor, config.autonomy_steps, callback, f"autonomy, {condition}")
     result = {
-        "seed": config.seed,
-        "goals_at_departure": at_end["socialization"],
-        "goals_per_episode": {condition: at_end[condition] for condition in CONDITIONS},
-        "retention": {condition: _retention(at_end[condition], at_end["socialization"]) for condition in CONDITIONS},
+        **_retentions({name: mean_of_last_tenth(curve["goals"]) for name, curve in curves.items()}),
         "isr_training": training._asdict(),
         "curves": curves,
+        "seed": config.seed,
         "config": asdict(config),
         "versions": versions(),
         "wall_seconds": round(time.monotonic() - start, 1),
@@ -101,8 +95,10 @@ def run_demo(config: DemoConfig, out: Path) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     """
-    :param result: What :func:`run_demo` returned.
-    :return: The numbers that matter, and what they are.
+    Write the main numbers as a table.
+
+    :param result: The result of :func:`run_demo`.
+    :return: The table, and what its numbers are.
     """
     config = result["config"]
     rows = [("at departure", result["goals_at_departure"], "1.00")]
@@ -125,7 +121,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     """
     Draw goals per episode over time.
 
-    :param result: What :func:`run_demo` returned.
+    :param result: The result of :func:`run_demo`.
     :param path: The picture's file.
     """
     from matplotlib.figure import Figure
@@ -158,10 +154,18 @@ def _coin_game(config: DemoConfig) -> VecISRReward:
     return VecISRReward(make_vec_env("sb3_isr/CoinGame-v0", config.n_envs, env_kwargs={"n_walls": config.n_walls}))
 
 
-def _learn(learner: PPO, steps: int, callback: ISRCallback, name: str) -> Curves:
+def _learn(learner: BaseAlgorithm, steps: int, callback: ISRCallback, name: str) -> Curve:
     with tqdm(total=steps, desc=f"{name:20}", unit=" steps", mininterval=0.5) as bar:
-        return learn(learner, steps, callback, GoalEpisodes(lambda done: bar.update(done - bar.n)))
+        episodes = EpisodeRecorder(["goals_reached"], lambda done: bar.update(done - bar.n))
+        learner.learn(steps, callback=[callback, episodes])
+    return {"steps": episodes.curve("steps"), "goals": episodes.curve("goals_reached")}
 
 
-def _retention(at_end: float, at_departure: float) -> float | None:
-    return at_end / at_departure if at_departure else None  # nothing was learned, so nothing can be kept
+def _retentions(goals: dict[str, float]) -> dict[str, Any]:
+    """Goals per episode and retention in each condition, which is None if nothing was learned before."""
+    departure = goals["socialization"]
+    return {
+        "goals_at_departure": departure,
+        "goals_per_episode": {condition: goals[condition] for condition in CONDITIONS},
+        "retention": {condition: goals[condition] / departure if departure else None for condition in CONDITIONS},
+    }

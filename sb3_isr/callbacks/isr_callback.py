@@ -210,6 +210,8 @@ class ISRCallback(BaseCallback):
         self._children.init_callback(self.model)
 
     def _on_training_start(self) -> None:
+        for child in self.children:
+            _ = child.isr_callback  # no parent any more if the child was passed to learn, too
         self._follow_presence(0)
         self._connection.connect(
             self.isr.predict,

@@ -27,7 +27,7 @@ def get_generators() -> dict[str, Any]:
 
 def set_generators(states: dict[str, Any]) -> None:
     """
-    Put the global generators back into earlier states.
+    Restore earlier states of the global generators.
 
     :param states: What :func:`get_generators` returned.
     """
@@ -41,7 +41,7 @@ def set_generators(states: dict[str, Any]) -> None:
 @contextmanager
 def private_torch_generator(seed: int, device: torch.device) -> Iterator[None]:
     """
-    Seed torch's global generators, and put them back afterwards, so that what we draw does not change the learner's run.
+    Seed torch's global generators, and restore them afterwards, so that our draws do not change the learner's run.
 
     :param seed: The seed inside.
     :param device: Where tensors are drawn, besides the CPU.

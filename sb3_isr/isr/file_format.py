@@ -94,6 +94,34 @@ def read(path: str | os.PathLike[str], classes: dict[str, type[Any] | None]) -> 
     :raises ISRFileError: If it is not a whole file of :func:`write`, or one of a later format.
     :raises OSError: If the file does not exist or may not be read.
     """
+    header, weights = _read(path)
+    for argument in CLASSES:
+        header.architecture[argument] = classes.get(argument) or class_of(argument, header.architecture[argument])
+    if len(header.architecture["net_arch"]) > len(weights):
+        raise unfit(f"its header describes more layers than the {len(weights)} weights that it holds")
+    return header, weights
+
+
+def check_architecture(path: str | os.PathLike[str], header: Header) -> None:
+    """
+    Check that a file's ISR was built with the same arguments as another ISR.
+
+    :param path: The file.
+    :param header: The header that the other ISR would have.
+    :raises ISRFileError: If the file is not whole.
+    :raises ValueError: If an argument is not the same.
+    """
+    expected = header_from_json(header_to_json(header)).architecture  # as the file has it: names and lists
+    met = _read(path)[0].architecture
+    others = [f"{name}={expected[name]!r} here and {met[name]!r} there" for name in met if met[name] != expected[name]]
+    if others:
+        raise ValueError(
+            f"To continue with the ISR in {os.fspath(path)!r}, isr_kwargs must be those with which it was trained, "
+            f"got {', '.join(others)}; use the same isr_kwargs."
+        )
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[Header, dict[str, torch.Tensor]]:
     try:
         # One opening for both: the file may be replaced at any time.
         with safetensors.safe_open(path, "pt") as file:
@@ -103,12 +131,7 @@ def read(path: str | os.PathLike[str], classes: dict[str, type[Any] | None]) -> 
         raise
     except (safetensors.SafetensorError, OSError) as error:
         raise unfit(f"it is not whole, or not of safetensors ({error})") from error
-    header = header_from_json(text)
-    for argument in CLASSES:
-        header.architecture[argument] = classes.get(argument) or class_of(argument, header.architecture[argument])
-    if len(header.architecture["net_arch"]) > len(weights):
-        raise unfit(f"its header describes more layers than the {len(weights)} weights that it holds")
-    return header, weights
+    return header_from_json(text), weights
 
 
 def check_weights(weights: dict[str, torch.Tensor], described: dict[str, torch.Tensor]) -> None:

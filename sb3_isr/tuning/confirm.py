@@ -1,4 +1,4 @@
-"""What a study found, on seeds that it has not seen: the best of many trials is in part the luckiest."""
+"""Confirms a trial on seeds that the study has not seen: the best of many trials is in part the luckiest."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from reproduction.results import write_text
-from reproduction.runner import local_processes
-from reproduction.statistics import estimate, welch
+from sb3_isr.common.files import write_text
+from sb3_isr.common.processes import local_processes
+from sb3_isr.evaluation.statistics import estimate, welch
 from sb3_isr.tuning.entry import Entry, changed
 from sb3_isr.tuning.findings import Found
 from sb3_isr.tuning.objective import Settings, evaluate
@@ -22,15 +22,17 @@ Run = dict[str, Any]
 
 def confirm(settings: Settings, chosen: Found, n_seeds: int, n_jobs: int, out: Path) -> str:
     """
-    Run a trial, the entry as it was before the search, and the entry with a caregiver who stays. Each run is kept in
-    ``confirmed.json`` once it is done, and is not run again; other trials' that are there are told beside it.
+    Run a trial, the entry as it was before the search, and the entry with a caregiver who stays.
+
+    Each run is written to ``confirmed.json`` when it is done, and is not run again; runs of other trials there are
+    reported beside it.
 
     :param settings: The study's.
     :param chosen: The trial to confirm.
-    :param n_seeds: How many fresh seeds.
-    :param n_jobs: How many runs at once.
+    :param n_seeds: Number of fresh seeds.
+    :param n_jobs: Number of runs at once.
     :param out: The folder.
-    :return: What to print.
+    :return: A table.
     """
     entry = {**settings.entry, "n_timesteps": settings.timesteps}
     always = changed(entry, {"presence": "always"}, {})
@@ -45,7 +47,7 @@ def confirm(settings: Settings, chosen: Found, n_seeds: int, n_jobs: int, out: P
     seeds = range(settings.seeds, settings.seeds + n_seeds)
     missing = [(name, seed) for seed in seeds for name in entries if (name, seed) not in done]
     with local_processes(n_jobs) as workers:
-        futures = [workers.executor.submit(_run, settings, name, entries[name], seed) for name, seed in missing]
+        futures = [workers.submit(_run, settings, name, entries[name], seed) for name, seed in missing]
         for future in tqdm(as_completed(futures), total=len(futures), unit=" runs", disable=not futures):
             run = future.result()
             same = (run["name"], run["seed"])
@@ -56,24 +58,26 @@ def confirm(settings: Settings, chosen: Found, n_seeds: int, n_jobs: int, out: P
 
 
 def _study(settings: Settings) -> Run:
-    """What a run says of the study that it belongs to."""
+    """The part of a run that names its study."""
     return {"env_id": settings.env_id, "algo": settings.algo, "timesteps": settings.timesteps}
 
 
 def table(runs: list[Run]) -> str:
     """
-    :param runs: What ``confirmed.json`` has.
-    :return: Returns and labels of each, and how likely so great a difference to the entry's is by chance.
+    Write confirmed runs as a table.
+
+    :param runs: The runs in ``confirmed.json``.
+    :return: Returns and labels of each, and the p-value of Welch's test that its mean return is the entry's.
     """
     names = list(dict.fromkeys(run["name"] for run in runs))
     returns = {name: [run["return"] for run in runs if run["name"] == name] for name in names}
     labels = {name: [run["labels"] for run in runs if run["name"] == name] for name in names}
-    told = {"entry": "the entry as it was", "always": "a caregiver who stays"}
+    titles = {"entry": "the entry as it was", "always": "a caregiver who stays"}
     lines = [f"{'fresh seeds':22}{'seeds':>6}{'return, IQM [95%]':>24}{'labels':>10}{'Welch p to the entry':>22}"]
     for name in names:
         p = "" if name == "entry" else f"{welch(returns[name], returns['entry']):.2g}"
         n, mean_labels = len(returns[name]), sum(labels[name]) / len(labels[name])
-        lines.append(f"{told.get(name, name):22}{n:>6}{estimate(returns[name])!s:>24}{mean_labels:>10,.0f}{p:>22}")
+        lines.append(f"{titles.get(name, name):22}{n:>6}{estimate(returns[name])!s:>24}{mean_labels:>10,.0f}{p:>22}")
     return "\n".join(lines)
 
 

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from sb3_isr.tuning.findings import Found, front
 
 RETURN = "true social return per episode,\nlast 10% of training"
-LABELS = "labels asked of the caregiver"
+LABELS = "labels given by the caregiver"
 
-#: What the axes of parameters say beside the name.
+#: The units of parameters, for their axes.
 UNITS = {
     "departure": "fraction of training",
     "fade": "fraction of the time left",
@@ -27,7 +27,7 @@ UNITS = {
     "isr_width": "units",
     "isr_depth": "layers",
     "isr_pessimism": "standard deviations",
-    "isr.gradient_steps": "steps of each training",
+    "isr.trainer_kwargs.gradient_steps": "steps of each training",
     "isr.train_every": "environment steps",
     "coefficient": "times R_i",
 }
@@ -38,11 +38,13 @@ def draw_front(
     trials: Sequence[Found], chosen: Found | None, title: str, beside: Mapping[str, Sequence[Found]] | None = None
 ) -> Figure:
     """
-    :param trials: A study's.
-    :param chosen: Which is marked.
-    :param title: Above the figure.
-    :param beside: Those of other studies, by name.
-    :return: Returns over labels.
+    Draw returns over labels.
+
+    :param trials: The study's trials.
+    :param chosen: The one that is marked.
+    :param title: Title of the figure.
+    :param beside: The trials of other studies, by name.
+    :return: The figure.
     """
     figure = Figure(figsize=(7.5, 5), layout="constrained")
     axes = figure.subplots()
@@ -73,9 +75,11 @@ def draw_front(
 
 def draw_importances(shares: Mapping[str, Mapping[str, float]], title: str) -> Figure:
     """
-    :param shares: What ``findings.importances`` returns.
-    :param title: Above the figure.
-    :return: Bars.
+    Draw the importance of parameters as bars.
+
+    :param shares: The result of :func:`~sb3_isr.tuning.findings.importances`.
+    :param title: Title of the figure.
+    :return: The figure.
     """
     names = sorted(shares["return"], key=lambda name: shares["return"][name])
     figure = Figure(figsize=(7.5, 1.3 + 0.4 * len(names)), layout="constrained")
@@ -92,9 +96,11 @@ def draw_importances(shares: Mapping[str, Mapping[str, float]], title: str) -> F
 
 def draw_slices(trials: Sequence[Found], title: str) -> Figure:
     """
-    :param trials: A study's.
-    :param title: Above the figure.
-    :return: The return over each parameter, the labels as colour.
+    Draw the return over each parameter, the labels as colour.
+
+    :param trials: The study's trials.
+    :param title: Title of the figure.
+    :return: The figure.
     """
     names = sorted({name for trial in trials for name in trial.params})
     n_columns = min(4, len(names))
@@ -119,14 +125,14 @@ def draw_slices(trials: Sequence[Found], title: str) -> Figure:
 
 
 def _steps(trials: Sequence[Found], everyone: Sequence[Found]) -> tuple[list[float], list[float]]:
-    """A front, drawn on to the most labels that anyone asked for."""
-    on_it = front(trials)
-    most = max(trial.labels for trial in everyone)
-    return [trial.labels for trial in on_it] + [most], [trial.value for trial in on_it] + [on_it[-1].value]
+    """The steps of a front, up to the largest number of labels of any trial."""
+    on_front = front(trials)
+    max_labels = max(trial.labels for trial in everyone)
+    return [*(t.labels for t in on_front), max_labels], [*(t.value for t in on_front), on_front[-1].value]
 
 
 def _positions(values: Sequence[Any], axes: Any) -> list[float]:
-    """Where values stand on an axis: numbers that span a decade on a logarithmic one, words side by side."""
+    """Positions of values on an axis: logarithmic for numbers that span a decade, side by side for words."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         if min(values) > 0 and max(values) / min(values) >= 10:
             axes.set_xscale("log")

@@ -1,6 +1,6 @@
 """
-Entries: what is trained, as RL Zoo's YAML writes it. A trial is an entry with some values changed, and a learner is
-built from an entry as RL Zoo builds it, so that what is found can be written down and run there.
+Entries, in the form of RL Zoo's YAML. A trial is an entry with some values changed, and a learner is built from an
+entry as RL Zoo builds it, so that the best trial can be run there.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from sb3_isr.zoo.manager import ZooManager
 
 Entry = dict[str, Any]
 
-#: The dotted name under which an entry has the arguments of ISRCallback.
+#: The dotted name of ISRCallback in an entry.
 CALLBACK = "sb3_isr.ZooISRCallback"
 
-#: Environments that have a twin which steps many of them together, bit for bit the same and many times as fast.
+#: Environments with a batched twin, which is bit for bit the same and many times as fast.
 BATCHED: dict[str, Callable[..., VecEnv]] = {
     f"sb3_isr.envs:{env.__name__}": batched
     for env, batched in ((CoinGameEnv, CoinGameVecEnv), (ProsocialEnv, ProsocialVecEnv))
@@ -36,11 +36,13 @@ BATCHED: dict[str, Callable[..., VecEnv]] = {
 
 def read_entry(env_id: str, algo: str, config: Path | None) -> Entry:
     """
+    Read an entry, and complete it by what internalization needs.
+
     :param env_id: A registered Gymnasium id.
     :param algo: RL Zoo's name of the algorithm.
     :param config: A YAML file of entries. None for ``zoo_configs/ALGO.yml`` in this folder, then RL Zoo's own file;
-        where neither has the environment, the algorithm's defaults.
-    :return: The entry, with wrapper, caregiver and callback put in where it had none.
+        if neither has the environment, the algorithm's defaults.
+    :return: The entry, with wrapper, caregiver and callback.
     :raises ValueError: If something is not known, or the named file has no such entry.
     """
     _check_names(env_id, algo)
@@ -49,15 +51,17 @@ def read_entry(env_id: str, algo: str, config: Path | None) -> Entry:
     if config is not None and env_id not in _entries(config):
         raise ValueError(f"--config must have an entry for {env_id}, got {config} with {', '.join(_entries(config))}.")
     path = entry_file(env_id, algo, config)
-    return _internalizing({"policy": _policy(env_id)} if path is None else _entries(path)[env_id], env_id)
+    return _completed({"policy": _policy(env_id)} if path is None else _entries(path)[env_id], env_id)
 
 
 def entry_file(env_id: str, algo: str, config: Path | None) -> Path | None:
     """
+    Find the file of an entry.
+
     :param env_id: A registered Gymnasium id.
     :param algo: RL Zoo's name of the algorithm.
     :param config: As for :func:`read_entry`.
-    :return: Where the entry is; None if it is nowhere.
+    :return: The file; None if no file has the entry.
     """
     own, theirs = Path(f"zoo_configs/{algo}.yml"), Path(rl_zoo3.__file__).parent / f"hyperparams/{algo}.yml"
     return next((path for path in ((own, theirs) if config is None else (config,)) if env_id in _entries(path)), None)
@@ -65,8 +69,10 @@ def entry_file(env_id: str, algo: str, config: Path | None) -> Path | None:
 
 def callback_kwargs(entry: Entry) -> dict[str, Any]:
     """
+    Get the arguments of an entry's ISRCallback.
+
     :param entry: Any entry.
-    :return: The arguments of its ISRCallback; change them, and the entry is changed.
+    :return: The arguments; if they are changed, the entry is changed.
     """
     for callback in entry["callback"]:
         if isinstance(callback, dict) and CALLBACK in callback:
@@ -77,9 +83,11 @@ def callback_kwargs(entry: Entry) -> dict[str, Any]:
 
 def changed(entry: Entry, callback: Mapping[str, Any], algorithm: Mapping[str, Any]) -> Entry:
     """
+    Change some values of an entry.
+
     :param entry: An entry; left as it is.
-    :param callback: Arguments of ISRCallback to put in; dictionaries are merged.
-    :param algorithm: Values of the entry itself to put in. ``policy_kwargs`` is a Python expression, as in RL Zoo, and
+    :param callback: New arguments of ISRCallback; dictionaries are merged.
+    :param algorithm: New values of the entry itself. ``policy_kwargs`` is a Python expression, as in RL Zoo, and
         is merged too.
     :return: The changed entry.
     """
@@ -94,9 +102,11 @@ def changed(entry: Entry, callback: Mapping[str, Any], algorithm: Mapping[str, A
 
 def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """
+    Merge arguments.
+
     :param old: Arguments.
-    :param new: Others, which count more.
-    :return: Both; where both have a dictionary, both of these.
+    :param new: Others, which take precedence.
+    :return: Both; dictionaries in both are merged, too.
     """
     both = {key: merged(old[key], new[key]) for key in old if isinstance(old[key], dict) and key in new}
     return {**old, **new, **both}
@@ -104,35 +114,36 @@ def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 def build(entry: Entry, env_id: str, algo: str, seed: int) -> tuple[BaseAlgorithm, ISRCallback]:
     """
-    :param entry: What is trained.
-    :param env_id: In which environment.
-    :param algo: By which algorithm.
-    :param seed: Seeds everything, the process's generators too.
-    :return: The learner, and the callback that internalizes.
+    Build the learner of an entry.
+
+    :param entry: The entry.
+    :param env_id: The environment.
+    :param algo: RL Zoo's name of the algorithm.
+    :param seed: Seeds everything, including the process's generators.
+    :return: The learner, and its ISRCallback.
     """
     manager = _Manager(argparse.Namespace(), algo, env_id, log_folder="", seed=seed, verbose=0, device="cpu")
     return manager.learner(copy.deepcopy(entry))
 
 
 class _Manager(ZooManager):
-    """RL Zoo's, without a log folder or evaluation, and with batched environments where there are."""
+    """RL Zoo's manager, without a log folder or evaluation, and with batched environments if there are any."""
 
     def learner(self, entry: Entry) -> tuple[BaseAlgorithm, ISRCallback]:
         kwargs, self.env_wrapper, callbacks, self.vec_env_wrapper = self._preprocess_hyperparams(entry)
         env = self.create_envs(self.n_envs, no_log=True)
         kwargs = self._preprocess_action_noise(kwargs, {}, env)
         model = rl_zoo3.ALGOS[self.algo](env=env, seed=self.seed, device=self.device, **kwargs)
-        (internalizing,) = (callback for callback in callbacks if isinstance(callback, ISRCallback))
-        return model, internalizing
+        (isr_callback,) = (callback for callback in callbacks if isinstance(callback, ISRCallback))
+        return model, isr_callback
 
     def create_envs(self, n_envs: int, eval_env: bool = False, no_log: bool = False) -> VecEnv:
-        """As RL Zoo's."""
+        """Make the environments as RL Zoo does."""
         spec = gym.spec(self.env_name.gym_id)
         if spec.entry_point in BATCHED and not (self.env_wrapper or self.normalize or self.frame_stack):
             venv = BATCHED[str(spec.entry_point)](n_envs, **{**spec.kwargs, **self.env_kwargs})
             return venv if self.vec_env_wrapper is None else self.vec_env_wrapper(venv)
-        venv = super().create_envs(n_envs, eval_env, no_log)
-        return venv
+        return super().create_envs(n_envs, eval_env, no_log)
 
 
 def _entries(path: Path) -> dict[str, Entry]:
@@ -154,16 +165,16 @@ def _check_names(env_id: str, algo: str) -> None:
         ) from error
 
 
-def _internalizing(entry: Entry, env_id: str) -> Entry:
-    """The entry with the three parts that internalization takes."""
+def _completed(entry: Entry, env_id: str) -> Entry:
+    """The entry with the three parts that internalization needs."""
     entry = copy.deepcopy(entry)
     if "sb3_isr.VecISRReward" not in str(entry.get("vec_env_wrapper")):
-        if "sb3_isr.SocialRewardWrapper" not in str(entry.get("env_wrapper")) and not _says_social_rewards(env_id):
+        if "sb3_isr.SocialRewardWrapper" not in str(entry.get("env_wrapper")) and not _has_social_rewards(env_id):
             wrappers = entry.get("env_wrapper") or []
             caregiver = {"sb3_isr.SocialRewardWrapper": {"caregiver": "sb3_isr.TaskRewardCaregiver"}}
             entry["env_wrapper"] = [*(wrappers if isinstance(wrappers, list) else [wrappers]), caregiver]
         entry["vec_env_wrapper"] = "sb3_isr.VecISRReward"
-        if entry.get("normalize"):  # of rewards it would undo what the caregiver's leaving changes
+        if entry.get("normalize"):  # normalized rewards would hide that the caregiver has left
             entry["normalize"] = {"norm_obs": True, "norm_reward": False}
     if CALLBACK not in str(entry.get("callback")):
         callbacks = entry.get("callback") or []
@@ -172,22 +183,22 @@ def _internalizing(entry: Entry, env_id: str) -> Entry:
     return entry
 
 
-def _says_social_rewards(env_id: str, n_steps: int = 1000) -> bool:
-    """Whether the environment itself writes the key, as random actions show."""
+def _has_social_rewards(env_id: str, n_steps: int = 1000) -> bool:
+    """Whether the environment itself writes the key, by trying random actions."""
     env = gym.make(env_id)
     env.action_space.seed(0)
     is_over = True
-    said = False
+    has_key = False
     for _ in range(n_steps):
         if is_over:
             env.reset(seed=0)
         *_, terminated, truncated, info = env.step(env.action_space.sample())
         is_over = terminated or truncated
-        said = said or "social_reward" in info
-        if said:
+        has_key = "social_reward" in info
+        if has_key:
             break
     env.close()
-    return said
+    return has_key
 
 
 def _policy(env_id: str) -> str:

@@ -1,4 +1,4 @@
-"""What a study found: its front, the knee, what mattered."""
+"""The findings of a study: its front, the knee, the importance of parameters."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sb3_isr.tuning.entry import Entry
 
-#: The knee is where a front still has so much of its best return, counted from the worst return of the study.
-KEPT = 0.95
+#: The knee is where a front still has this much of its best return, counted from the worst return of the study.
+RETAINED = 0.95
 
 
 class Found(NamedTuple):
@@ -25,11 +25,11 @@ class Found(NamedTuple):
 
     :param number: The trial's number.
     :param value: True social return per episode late in training, mean over seeds.
-    :param labels: Labels asked for, mean over seeds.
-    :param params: What was searched.
-    :param entry: What was trained.
+    :param labels: Number of labels, mean over seeds.
+    :param params: The sampled parameters.
+    :param entry: The entry that was trained.
     :param returns: The return of each seed.
-    :param is_feasible: Whether it keeps to the study's constraint.
+    :param is_feasible: Whether it meets the study's constraint.
     """
 
     number: int
@@ -43,8 +43,10 @@ class Found(NamedTuple):
 
 def found(study: Study) -> list[Found]:
     """
+    Get the trials of a study that were trained to their end.
+
     :param study: A study.
-    :return: Its trials that were trained to their end.
+    :return: The trials.
     """
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return [
@@ -63,33 +65,39 @@ def found(study: Study) -> list[Found]:
 
 def front(trials: Sequence[Found]) -> list[Found]:
     """
-    :param trials: Any.
-    :return: Those for which no other one has more return with no more labels, from the fewest labels on.
+    Get the Pareto front of return and labels.
+
+    :param trials: Any trials.
+    :return: Those for which no other one has more return with no more labels, in ascending order of labels.
     """
-    best, on_it = -math.inf, []
+    highest, on_front = -math.inf, []
     for trial in sorted(trials, key=lambda one: (one.labels, -one.value)):
-        if trial.value > best:
-            best = trial.value
-            on_it.append(trial)
-    return on_it
+        if trial.value > highest:
+            highest = trial.value
+            on_front.append(trial)
+    return on_front
 
 
 def knee(trials: Sequence[Found]) -> Found:
     """
-    :param trials: Any, one at least.
-    :return: The one with the fewest labels that keeps ``KEPT`` of the way from the worst return to the best.
+    Get the knee of a front.
+
+    :param trials: Any trials, one at least.
+    :return: The one with the fewest labels that retains ``RETAINED`` of the way from the worst return to the best.
     """
     values = [trial.value for trial in trials]
-    least = min(values) + KEPT * (max(values) - min(values))
+    least = min(values) + RETAINED * (max(values) - min(values))
     return next(trial for trial in front(trials) if trial.value >= least)
 
 
 def best(trials: Sequence[Found], max_labels: int | None = None, min_return: float | None = None) -> Found | None:
     """
-    :param trials: A study's.
+    Get the best trial of a study.
+
+    :param trials: The study's trials.
     :param max_labels: Its constraint, if it has this one.
     :param min_return: Or this one.
-    :return: The best that keeps to the constraint, None if none does; without a constraint the knee.
+    :return: The best that meets the constraint, None if none does; without a constraint the knee.
     """
     feasible = [trial for trial in trials if trial.is_feasible]
     if not feasible:
@@ -101,28 +109,32 @@ def best(trials: Sequence[Found], max_labels: int | None = None, min_return: flo
 
 def dominated(trials: Sequence[Found], labels: tuple[float, float], values: tuple[float, float]) -> float:
     """
-    :param trials: Any.
-    :param labels: The least and the most that count.
-    :param values: The least and the greatest return that count.
-    :return: The part of that rectangle, labels on a logarithmic scale, which the front dominates, in [0, 1].
+    Compute the hypervolume of a front.
+
+    :param trials: Any trials.
+    :param labels: Lower and upper bound of the labels.
+    :param values: Lower and upper bound of the return.
+    :return: The fraction of that rectangle, labels on a logarithmic scale, which the front dominates, in [0, 1].
     """
     (few, many), (low, high) = np.log(labels), values
-    area, reached, at = 0.0, 0.0, few
+    area, height, left = 0.0, 0.0, few
     for trial in front(trials):
         x = min(max(math.log(max(trial.labels, 1.0)), few), many)
-        area += reached * (x - at)
-        at, reached = x, min(max((trial.value - low) / (high - low), 0.0), 1.0)
-    return float((area + reached * (many - at)) / (many - few))
+        area += height * (x - left)
+        left, height = x, min(max((trial.value - low) / (high - low), 0.0), 1.0)
+    return float((area + height * (many - left)) / (many - few))
 
 
 def importances(study: Study) -> dict[str, dict[str, float]]:
     """
-    How much it matters for being in the best quarter of trials, by PED-ANOVA (Watanabe, Bansal & Hutter 2023).
+    Compute the importance of parameters for being in the best quarter of trials.
+
+    The method is PED-ANOVA (Watanabe, Bansal & Hutter 2023).
 
     :param study: A study.
     :return: For the return and for the labels, the share of each parameter; empty where there are too few trials.
     """
-    targets: dict[str, Callable[[FrozenTrial], float]] = {  # the lower the better
+    targets: dict[str, Callable[[FrozenTrial], float]] = {  # lower is better
         "return": lambda trial: -float(np.mean(trial.user_attrs["returns"])),
         "labels": lambda trial: float(np.mean(trial.user_attrs["labels"])),
     }

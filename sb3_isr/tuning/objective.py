@@ -1,4 +1,4 @@
-"""What a trial is worth: the true social return late in autonomy, and the labels that were asked for."""
+"""The objective: from a trial to the true social return late in training and the number of labels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -18,33 +18,33 @@ from sb3_isr.tuning import space
 from sb3_isr.tuning.entry import Entry, build, changed, merged
 from sb3_isr.tuning.learner import PieceByPiece
 
-#: What is measured: the episodes that end in the last so much of training.
+#: Returns are measured over the episodes that end in this last fraction of training.
 LATE = 0.1
-#: In how many pieces the learners of a trial advance side by side; the pruner is asked between them.
+#: Number of pieces in which the learners of a trial advance side by side; trials are pruned between them.
 PIECES = 20
-#: How many trials are sampled beforehand, to see what is searched.
+#: Number of trials that are sampled beforehand, to see which parameters are searched.
 SAMPLES = 50
-#: Of the algorithm's own parameters, those named with this prefix go to ISRCallback instead.
+#: Parameters named with this prefix are arguments of ISRCallback; dots lead into its dictionaries.
 CALLBACK_PREFIX = "isr."
 
 
 @dataclass(frozen=True)
 class Settings:
     """
-    What all workers of a study must agree on.
+    The settings that all workers of a study share.
 
     :param env_id: A registered Gymnasium id.
     :param algo: RL Zoo's name of the algorithm.
-    :param entry: What a trial changes.
+    :param entry: The entry that a trial changes.
     :param timesteps: Environment steps of each seed's training.
     :param seeds: Each trial trains seeds 0 to ``seeds - 1``.
-    :param parts: What is searched: names in ``space.PARTS``.
+    :param parts: Parts of the search space: names in ``space.PARTS``.
     :param sample_algo: Whether the algorithm's own hyperparameters are searched too.
-    :param search: What is searched besides, as ``space.searched`` reads it.
+    :param search: Further parameters, as ``space.searched`` reads them.
     :param fix: Parameters that are not searched, as ``space.fixed`` reads it.
     :param space_file: A Python file whose functions ``callback(trial)`` and ``algorithm(trial)`` give further
         arguments of ISRCallback and values of the entry; either may be missing.
-    :param max_labels: Search for the greatest return with at most so many labels, per seed.
+    :param max_labels: Search for the greatest return with at most this many labels, per seed.
     :param min_return: Search for the fewest labels with at least this return.
     :param warm_up: No trial is pruned before this fraction of training.
     """
@@ -75,17 +75,18 @@ class NoReturnError(ValueError):
     """There is no true social return to optimize."""
 
 
-class Outcome:
+class Outcome(NamedTuple):
     """
-    What came of an entry on several seeds.
+    The outcome of an entry on several seeds.
 
     :param returns: Mean true social return per episode late in training, of each seed.
-    :param labels: Labels asked for, of each seed.
+    :param labels: Number of labels, of each seed.
     :param curves: For each seed the mean return in each piece of training; NaN where no episode ended.
     """
 
-    def __init__(self, returns: list[float], labels: list[int], curves: list[list[float]]) -> None:
-        self.returns, self.labels, self.curves = returns, labels, curves
+    returns: list[float]
+    labels: list[int]
+    curves: list[list[float]]
 
 
 def evaluate(
@@ -98,11 +99,11 @@ def evaluate(
     Train an entry on several seeds side by side.
 
     :param settings: Environment, algorithm, length.
-    :param entry: What is trained.
+    :param entry: The entry that is trained.
     :param seeds: Which seeds.
     :param report: Called after each piece with steps made, mean return in the piece (NaN if no episode ended in it) and
-        mean labels so far, over seeds.
-    :return: What came of it.
+        mean number of labels so far, over seeds.
+    :return: The outcome.
     :raises NoReturnError: If no episode ends late in training, or a return is not finite.
     """
     timesteps = settings.timesteps
@@ -114,14 +115,14 @@ def evaluate(
             for learner, curve in zip(learners, curves, strict=True):
                 before = learner.model.num_timesteps
                 learner.advance(end)
-                ended = learner.episodes.between(before, learner.model.num_timesteps)
+                ended = learner.episodes.between("social_return", before, learner.model.num_timesteps)
                 curve.append(float(np.mean(ended)) if ended else math.nan)
                 if ended and not math.isfinite(curve[-1]):
                     raise NoReturnError(
                         f"The true social return must be finite, but is {curve[-1]} between steps {start} and {end}."
                     )
             report(end, float(np.mean([c[-1] for c in curves])), float(np.mean([one.labels for one in learners])))
-        late = [one.episodes.between((1 - LATE) * timesteps, math.inf) for one in learners]
+        late = [one.episodes.between("social_return", (1 - LATE) * timesteps) for one in learners]
         if not all(late):
             raise NoReturnError(
                 f"An episode must end in the last {LATE:.0%} of training, but in {timesteps} steps none does; train "
@@ -135,9 +136,9 @@ def evaluate(
 
 class Objective:
     """
-    From a trial to the objectives' values. What a trial trains and what came of it is kept in its user attributes.
+    Evaluates trials. The entry of a trial and its outcome are kept in its user attributes.
 
-    :param settings: What all workers agree on.
+    :param settings: The settings of the study.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -148,6 +149,8 @@ class Objective:
 
     def __call__(self, trial: Trial) -> list[float]:
         """
+        Evaluate a trial.
+
         :param trial: The trial.
         :return: One value for each direction.
         """
@@ -161,16 +164,20 @@ class Objective:
 
     def entry(self, trial: Trial) -> Entry:
         """
+        Get the entry of a trial.
+
         :param trial: The trial; its user attribute ``timesteps`` is set.
-        :return: What it trains.
+        :return: The entry that it trains.
         """
         callback: dict[str, Any] = {}
         for part in self.settings.parts:
             callback = merged(callback, space.PARTS[part](trial))
         algorithm = self._sampled(trial) if self.settings.sample_algo else {}
         for name, suggest in self._searched:
-            is_callbacks = name.startswith(CALLBACK_PREFIX)
-            (callback if is_callbacks else algorithm)[name.removeprefix(CALLBACK_PREFIX)] = suggest(trial)
+            if name.startswith(CALLBACK_PREFIX):
+                callback = merged(callback, _nested(name.removeprefix(CALLBACK_PREFIX), suggest(trial)))
+            else:
+                algorithm[name] = suggest(trial)
         if "callback" in self._file:
             callback = merged(callback, self._file["callback"](trial))
         if "algorithm" in self._file:
@@ -183,7 +190,7 @@ class Objective:
         entry = self.entry(trial)
         trial.set_user_attr("entry", entry)
         outcome = evaluate(settings, entry, range(settings.seeds), lambda *args: self._report(trial, *args))
-        for name, values in vars(outcome).items():
+        for name, values in outcome._asdict().items():
             trial.set_user_attr(name, [_finite(value) for value in values])
         value, labels = float(np.mean(outcome.returns)), float(np.mean(outcome.labels))
         if settings.max_labels is not None:
@@ -195,8 +202,8 @@ class Objective:
         return [value, labels]
 
     def _report(self, trial: Trial, step: int, value: float, labels: float) -> None:
-        # Optuna prunes where one value is maximized that grows over a trial. Of two there is no such order, and labels
-        # do not say how good a trial will be.
+        # Optuna prunes if one value is maximized that grows over a trial. Two values have no such order, and labels do
+        # not tell how good a trial will be.
         settings = self.settings
         if settings.max_labels is None:
             return
@@ -221,8 +228,10 @@ class Objective:
 
 def check_settings(settings: Settings) -> None:
     """
-    :param settings: A study's.
-    :raises ValueError: If they cannot be right.
+    Check settings before anything runs.
+
+    :param settings: The settings of a study.
+    :raises ValueError: If they are wrong.
     """
     if settings.timesteps < PIECES:
         raise ValueError(f"--timesteps must be at least {PIECES}, got {settings.timesteps}.")
@@ -231,7 +240,9 @@ def check_settings(settings: Settings) -> None:
     if not 0.0 <= settings.warm_up <= 1.0:
         raise ValueError(f"--warm-up is a fraction of training and must lie in [0, 1], got {settings.warm_up}.")
     if settings.max_labels is not None and settings.min_return is not None:
-        raise ValueError("--max-labels and --min-return are two questions; ask one of them, or neither for the front.")
+        raise ValueError(
+            "--max-labels and --min-return exclude each other, got both; give one of them, or neither for the front."
+        )
     if settings.space_file and not Path(settings.space_file).is_file():
         raise ValueError(f"--space must be a Python file, got {settings.space_file}.")
     for text in settings.search:
@@ -256,8 +267,16 @@ def check_settings(settings: Settings) -> None:
     model.env.close()
 
 
+def _nested(name: str, value: Any) -> dict[str, Any]:
+    """``{"a": {"b": value}}`` for the name ``a.b``."""
+    for part in reversed(name.split(".")):
+        value = {part: value}
+    assert isinstance(value, dict)
+    return value
+
+
 def _finite(value: Any) -> Any:
-    """For storages: JSON has no NaN."""
+    """Replace what JSON, the format of storages, does not have: NaN."""
     if isinstance(value, list):
         return [_finite(one) for one in value]
     return value if math.isfinite(value) else None

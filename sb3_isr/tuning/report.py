@@ -1,4 +1,4 @@
-"""What a study leaves in a folder, and what it says at its end."""
+"""The report of a study: tables, figures and the best entry in a folder, and a summary to print."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import yaml
 from matplotlib.figure import Figure
 from optuna.study import Study
 
-from reproduction.results import versions, write_text
+from sb3_isr.common.files import write_text
+from sb3_isr.common.versions import versions
 from sb3_isr.tuning.draw import draw_front, draw_importances, draw_slices
 from sb3_isr.tuning.entry import Entry, callback_kwargs
-from sb3_isr.tuning.findings import KEPT, Found, dominated, found, front, importances
+from sb3_isr.tuning.findings import RETAINED, Found, dominated, found, front, importances
 from sb3_isr.tuning.objective import Settings
 from sb3_isr.tuning.storage import is_url
 from sb3_isr.tuning.study import Place, failure, finished
@@ -32,9 +33,9 @@ def report(
     :param settings: What was tuned.
     :param place: Where the study is.
     :param out: The folder.
-    :param chosen: Which trial is marked and becomes the entry.
+    :param chosen: The trial that is marked and becomes the entry.
     :param beside: Names of other studies in the same storage, to be drawn beside it.
-    :return: What to print.
+    :return: A summary to print.
     """
     trials = found(study)
     others = {name: found(optuna.load_study(study_name=name, storage=study._storage)) for name in beside}
@@ -50,7 +51,7 @@ def report(
         "front": [trial.number for trial in front(trials)],
         "importances": shares,
         "dominated": _dominated({place.name: trials, **others}),
-        "versions": versions() | {"optuna": optuna.__version__},
+        "versions": versions("optuna"),
     }
     write_text(out / "study.json", json.dumps(described, indent=1) + "\n")
     figures: dict[str, Callable[[], Figure]] = {"front": lambda: draw_front(trials, chosen, title, others)}
@@ -62,13 +63,15 @@ def report(
         draw().savefig(out / f"{name}.png", dpi=150)
     if chosen is not None:
         write_text(out / f"{settings.algo}.yml", _yaml(settings, place, chosen))
-    return _told(settings, place, out, trials, chosen, shares, list(figures))
+    return _summary(settings, place, out, trials, chosen, shares, list(figures))
 
 
 def table_of_trials(study: Study) -> str:
     """
-    :param study: Any.
-    :return: All its trials as CSV; those that were put back into the queue are left out.
+    Write the trials of a study as CSV.
+
+    :param study: The study.
+    :return: All its trials; those that were put back into the queue are left out.
     """
     trials = finished(study)
     params = sorted({name for trial in trials for name in trial.params})
@@ -119,7 +122,7 @@ def _yaml(settings: Settings, place: Place, chosen: Found) -> str:
     return head + yaml.safe_dump({settings.env_id: chosen.entry}, sort_keys=False, width=120)
 
 
-def _told(
+def _summary(
     settings: Settings,
     place: Place,
     out: Path,
@@ -134,15 +137,15 @@ def _told(
         for trial in front(trials)
     ]
     if chosen is None:
-        lines += ["", "No trial keeps to the constraint; loosen it, or run more trials."]
+        lines += ["", "No trial meets the constraint; loosen it, or run more trials."]
     else:
-        why = f"fewest labels that keep {KEPT:.0%} of the way from the worst return to the best"
+        why = f"fewest labels that retain {RETAINED:.0%} of the way from the worst return to the best"
         if settings.max_labels is not None:
             why = f"greatest return with at most {settings.max_labels:,} labels"
         elif settings.min_return is not None:
             why = f"fewest labels with a return of {settings.min_return:g} or more"
         lines += ["", f"Chosen: trial {chosen.number}, return {chosen.value:.4g}, {chosen.labels:,.0f} labels"]
-        lines += [f"  ({why}, unless --trial says which)"]
+        lines += [f"  ({why}, unless --trial names another)"]
         lines += [
             f"  {name:22}{value:.4g}" if isinstance(value, float) else f"  {name:22}{value}"
             for name, value in chosen.params.items()

@@ -1,6 +1,6 @@
 """
-What is searched: one plain function from a trial to arguments of ISRCallback for each part; the algorithm's own values;
-and what a command line adds.
+The search space: for each part a plain function from a trial to arguments of ISRCallback; the algorithm's own
+hyperparameters; and what a command line adds.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any
 from optuna.trial import BaseTrial, Trial
 from rl_zoo3.hyperparams_opt import HYPERPARAMS_SAMPLER
 
-#: Smallest and greatest fraction of training after which the caregiver leaves for good, or first leaves.
+#: Range of the fraction of training after which the caregiver leaves, for good or for the first time.
 DEPARTURE = (0.01, 0.8)
 
-#: The fractions of training that the caregiver has left for good at, at the latest: what is measured comes after it.
+#: The latest fraction of training at which the caregiver leaves for good: returns are measured after it.
 LAST_PRESENCE = 0.9
 
 
 def presence(trial: BaseTrial) -> dict[str, Any]:
     """
-    When the caregiver attends. It leaves at once, or fades out, or leaves and looks in again.
+    Sample when the caregiver attends: it leaves at once, or fades out, or leaves and visits later.
 
     :param trial: The trial.
     :return: ``presence``.
@@ -39,32 +39,31 @@ def presence(trial: BaseTrial) -> dict[str, Any]:
 
 def labels(trial: BaseTrial) -> dict[str, Any]:
     """
-    What the caregiver is asked: about all that it attends, about some of it, or it is called back to what the ISR is
-    not sure of.
+    Sample which transitions become labels: all that the caregiver attends, random ones, or also uncertain ones later.
 
     :param trial: The trial.
-    :return: ``ask``, and the ISR's members where they are needed.
+    :return: ``queries``, and the members of the ISR if they are needed.
     """
-    kind = trial.suggest_categorical("ask", ["always", "at_random", "when_unsure"])
-    if kind == "always":
+    kind = trial.suggest_categorical("queries", ["all", "random", "uncertainty"])
+    if kind == "all":
         return {"queries": "all"}
-    asked = {"queries": f"ask_{kind}_{trial.suggest_int('budget', 50, 5000, log=True)}"}
-    return asked if kind == "at_random" else {**asked, "isr_kwargs": {"n_members": 5}}
+    schedule = {"queries": f"{kind}_{trial.suggest_int('budget', 50, 5000, log=True)}"}
+    return schedule if kind == "random" else {**schedule, "isr_kwargs": {"n_members": 5}}
 
 
 def isr_training(trial: BaseTrial) -> dict[str, Any]:
     """
-    How the ISR is trained on the labels, and whether also between departures.
+    Sample how the ISR is trained on the labels, and whether also between departures.
 
-    :param trial: The trial; its user attribute ``timesteps`` says how long training is.
-    :return: ``train_every``, ``gradient_steps``, ``batch_size``, and the optimizer's in ``isr_kwargs``.
+    :param trial: The trial; its user attribute ``timesteps`` is the length of training.
+    :return: ``train_every`` and ``trainer_kwargs``.
     """
     n_trainings = trial.suggest_categorical("isr_trainings", [0, 5])
     return {
         "train_every": trial.user_attrs["timesteps"] // n_trainings if n_trainings else None,
-        "gradient_steps": trial.suggest_int("isr_gradient_steps", 100, 2000, log=True),
-        "batch_size": trial.suggest_categorical("isr_batch_size", [64, 256]),
-        "isr_kwargs": {
+        "trainer_kwargs": {
+            "gradient_steps": trial.suggest_int("isr_gradient_steps", 100, 2000, log=True),
+            "batch_size": trial.suggest_categorical("isr_batch_size", [64, 256]),
             "learning_rate": trial.suggest_float("isr_learning_rate", 1e-4, 5e-3, log=True),
             "optimizer_class": "torch.optim.AdamW",
             "optimizer_kwargs": {"weight_decay": trial.suggest_float("isr_weight_decay", 1e-5, 1e-1, log=True)},
@@ -74,7 +73,7 @@ def isr_training(trial: BaseTrial) -> dict[str, Any]:
 
 def isr_network(trial: BaseTrial) -> dict[str, Any]:
     """
-    The ISR's architecture.
+    Sample the ISR's architecture.
 
     :param trial: The trial.
     :return: ``net_arch`` in ``isr_kwargs``.
@@ -86,7 +85,7 @@ def isr_network(trial: BaseTrial) -> dict[str, Any]:
 
 def internal_reward(trial: BaseTrial) -> dict[str, Any]:
     """
-    How what the ISR says is used.
+    Sample the weight of the internal reward.
 
     :param trial: The trial.
     :return: ``coefficient``.
@@ -96,10 +95,10 @@ def internal_reward(trial: BaseTrial) -> dict[str, Any]:
 
 def isr_caution(trial: BaseTrial) -> dict[str, Any]:
     """
-    How much the ISR is believed where labels have not taught it.
+    Sample how far the ISR is trusted where it has no labels.
 
     :param trial: The trial.
-    :return: ``limit_to_labels``, and perhaps ``n_members`` and ``pessimism``, in ``isr_kwargs``.
+    :return: ``limit_to_labels``, and possibly ``n_members`` and ``pessimism``, in ``isr_kwargs``.
     """
     caution: dict[str, Any] = {
         "limit_to_labels": trial.suggest_categorical("limit_to_labels", ["no", "range", "values"])
@@ -121,12 +120,12 @@ PARTS: dict[str, Callable[[BaseTrial], dict[str, Any]]] = {
 
 def algorithm(algo: str, n_envs: int, n_actions: int) -> Callable[[Trial], dict[str, Any]]:
     """
-    The algorithm's own hyperparameters, by RL Zoo's sampler.
+    Get RL Zoo's sampler of the algorithm's own hyperparameters.
 
     :param algo: RL Zoo's name of the algorithm.
-    :param n_envs: Environments that step together.
-    :param n_actions: Dimensions of a continuous action; 0 where it is discrete.
-    :return: From a trial to values of an entry; ``policy_kwargs`` is a Python expression, as in RL Zoo's YAML.
+    :param n_envs: Number of environments that step together.
+    :param n_actions: Dimensions of a continuous action; 0 if it is discrete.
+    :return: A function from a trial to values of an entry; ``policy_kwargs`` is a Python expression, as in YAML.
     :raises ValueError: If RL Zoo has no sampler for the algorithm.
     """
     if algo not in HYPERPARAMS_SAMPLER:
@@ -144,10 +143,10 @@ def algorithm(algo: str, n_envs: int, n_actions: int) -> Callable[[Trial], dict[
 
 def searched(text: str) -> tuple[str, Callable[[BaseTrial], Any]]:
     """
-    Read what the command line adds to the space.
+    Read a parameter that the command line adds to the space.
 
     :param text: ``NAME=LOW:HIGH`` (of whole numbers, if both are), ``NAME=LOW:HIGH:log``, or ``NAME=VALUE,VALUE``.
-    :return: The name, and from a trial to its value.
+    :return: The name, and a function from a trial to its value.
     :raises ValueError: If it is none of these.
     """
     name, _, given = text.partition("=")
@@ -172,7 +171,7 @@ def searched(text: str) -> tuple[str, Callable[[BaseTrial], Any]]:
 
 def fixed(text: str) -> tuple[str, Any]:
     """
-    Read what the command line fixes.
+    Read a parameter that the command line fixes.
 
     :param text: ``NAME=VALUE``, the name of a searched parameter.
     :return: The name and the value.

@@ -1,8 +1,8 @@
 """
-Where a study is kept: a journal file on one machine (or a folder that several share), or a database for many.
+Storages of studies: a journal file for one machine (or a folder that several share), or a database for many.
 
-In both a worker gives a sign of life while it runs a trial. Where the signs end without a result (the worker was
-killed, its machine is gone), the trial is marked as failed and put back into the queue with the same parameters.
+In both a worker sends heartbeats while it runs a trial. If they end without a result (the worker was killed, its
+machine is gone), the trial is marked as failed and put back into the queue with the same parameters.
 """
 
 from __future__ import annotations
@@ -25,19 +25,23 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-#: Seconds without a sign of life after which a worker counts as dead.
+from sb3_isr.common.files import replaced
+
+#: Seconds without a heartbeat after which a worker counts as dead.
 LEASE = 60
-#: The least that it can be: six signs of life come in it, once a second at most.
+#: The shortest lease: it has six heartbeats, at most one a second.
 SHORTEST_LEASE = 6
-#: How often a trial whose worker died is tried again: one that takes each worker with it must end some time.
+#: How often a trial whose worker died is tried again: one that kills each worker must end at some time.
 MAX_RETRIES = 3
 
 
 def open_storage(storage: str, lease: int = LEASE) -> BaseStorage:
     """
-    :param storage: The path of a journal file, made if it is not there; or a database's URL, ``postgresql://...``.
-    :param lease: Seconds without a sign of life after which a worker counts as dead.
-    :return: The storage, in which trials of dead workers are tried again.
+    Open a storage, in which trials of dead workers are tried again.
+
+    :param storage: The path of a journal file, made if it does not exist; or a database's URL, ``postgresql://...``.
+    :param lease: Seconds without a heartbeat after which a worker counts as dead.
+    :return: The storage.
     :raises ValueError: If the journal is damaged, or the database cannot be reached.
     """
     with warnings.catch_warnings():
@@ -50,6 +54,8 @@ def open_storage(storage: str, lease: int = LEASE) -> BaseStorage:
 
 def is_url(storage: str) -> bool:
     """
+    Tell a database's URL from a path.
+
     :param storage: As for :func:`open_storage`.
     :return: Whether it is a database's URL.
     """
@@ -58,7 +64,7 @@ def is_url(storage: str) -> bool:
 
 def retry(study: Study, trial: FrozenTrial) -> None:
     """
-    Put a trial back into the queue that was interrupted on purpose.
+    Put a trial that was interrupted on purpose back into the queue.
 
     :param study: The study.
     :param trial: The trial, which has been marked as failed.
@@ -81,9 +87,10 @@ def fail_stale_trials(study: Study) -> None:
 
 class LeasedJournal(JournalStorage, BaseHeartbeat):
     """
-    Optuna's journal, with the heartbeat that Optuna has for databases only: a worker touches a file for each trial it
-    runs, in a folder beside the journal. Times are those of that folder's file system, so that machines whose clocks
-    differ agree.
+    Optuna's journal, with the heartbeat that Optuna has for databases only.
+
+    A worker touches a file for each trial it runs, in a folder beside the journal. Times are those of that folder's
+    file system, so that machines whose clocks differ agree.
 
     :param path: The journal.
     :param lease: Seconds since the last touch after which a worker counts as dead.
@@ -99,24 +106,30 @@ class LeasedJournal(JournalStorage, BaseHeartbeat):
 
     def record_heartbeat(self, trial_id: int) -> None:
         """
-        :param trial_id: The trial that this worker runs.
+        Record that this worker is alive.
+
+        :param trial_id: The trial that it runs.
         """
         (self._leases / str(trial_id)).touch()
 
     def get_heartbeat_interval(self) -> int:
         """
+        Get the interval of heartbeats.
+
         :return: Seconds between two heartbeats.
         """
         return _beat(self._lease)
 
     def get_heartbeat_stale_trial_callback(self) -> Callable[[Study, FrozenTrial], None]:
         """
+        Get the callback for trials of dead workers.
+
         :return: The callback.
         """
         return self._callback
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        """As JournalStorage's; a finished trial has no lease."""
+        """Set a trial's state as JournalStorage does; a finished trial has no lease."""
         if state == TrialState.RUNNING:
             self.record_heartbeat(trial_id)
         is_set = super().set_trial_state_values(trial_id, state, values)
@@ -125,27 +138,28 @@ class LeasedJournal(JournalStorage, BaseHeartbeat):
         return is_set
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
-        clock = self._leases / f"now.{os.getpid()}"
-        clock.touch()
-        now = clock.stat().st_mtime
-        clock.unlink()
+        reference = self._leases / f"now.{os.getpid()}"
+        reference.touch()
+        now = reference.stat().st_mtime
+        reference.unlink()
         running = self.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
-        return [trial._trial_id for trial in running if now - self._last_sign(trial) > self._lease]
+        return [trial._trial_id for trial in running if now - self._last_heartbeat(trial) > self._lease]
 
-    def _last_sign(self, trial: FrozenTrial) -> float:
+    def _last_heartbeat(self, trial: FrozenTrial) -> float:
         try:
             return (self._leases / str(trial._trial_id)).stat().st_mtime
-        except FileNotFoundError:  # killed before its first sign, or about to give it
+        except FileNotFoundError:  # killed before its first heartbeat, or about to send it
             return trial.datetime_start.timestamp() if trial.datetime_start else time.time()
 
 
 def repair_journal(path: Path) -> int:
     """
-    Take out of a journal what a worker that was killed while it wrote has left half written. The old file is kept
-    beside it, with the ending ``.torn``. No worker may be running.
+    Remove torn lines from a journal, which a worker leaves that is killed while it writes.
+
+    The old file is kept beside it, with the ending ``.torn``. No worker may be running.
 
     :param path: The journal.
-    :return: How many lines were not whole. Of a line with a whole record after the torn one, that record is kept.
+    :return: Number of torn lines. If a line has a whole record after the torn one, that record is kept.
     :raises FileNotFoundError: If there is no journal.
     """
     lock = JournalFileSymlinkLock(os.fspath(path))
@@ -156,9 +170,8 @@ def repair_journal(path: Path) -> int:
         n_torn = sum(line != part for line, part in zip(lines, whole, strict=True))
         if n_torn:
             shutil.copy2(path, path.with_name(f"{path.name}.torn"))
-            partial = path.with_name(f"{path.name}.partial")
-            partial.write_bytes(b"".join(whole))
-            os.replace(partial, path)
+            with replaced(path) as partial:
+                partial.write_bytes(b"".join(whole))
     finally:
         lock.release()
     return n_torn
@@ -182,29 +195,29 @@ def _open_database(url: str, lease: int, callback: Callable[[Study, FrozenTrial]
             if is_last:
                 raise ValueError(
                     "--storage must be a database that can be reached and written, as in "
-                    f"postgresql://user:password@host:5432/database; it says: {error}"
+                    f"postgresql://user:password@host:5432/database, got the error: {error}"
                 ) from error
             time.sleep(1.0)
     raise AssertionError  # never reached
 
 
 def _beat(lease: int) -> int:
-    """Seconds between two signs of life."""
+    """Seconds between two heartbeats."""
     return max(1, lease // 6)
 
 
 class _Journal(JournalFileBackend):
-    """Optuna's, that first takes out what a worker left half written when it was killed."""
+    """Optuna's backend; it first removes a torn line at the end, which a killed worker has left."""
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         self._lock.acquire()
         try:
-            self._take_out_torn_end()
+            self._remove_torn_end()
         finally:
             self._lock.release()
         super().append_logs(logs)
 
-    def _take_out_torn_end(self) -> None:
+    def _remove_torn_end(self) -> None:
         with open(self._file_path, "rb+") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 1))
@@ -219,8 +232,8 @@ def _open_journal(path: Path, lease: int, callback: Callable[[Study, FrozenTrial
         return LeasedJournal(path, lease, callback)
     except (ValueError, KeyError) as error:  # Optuna's errors at a line that is not JSON, or half of it
         raise ValueError(
-            f"A journal must be whole lines of JSON, but {path} is torn ({error}): a worker was killed while it wrote, "
-            f"or it is no journal. Stop all workers, then: sb3-isr tune --repair {path}"
+            f"A journal must be whole lines of JSON, got {path}, which is torn ({error}): a worker was killed while it "
+            f"wrote, or it is no journal. Stop all workers, then: sb3-isr tune --repair {path}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A study: what is in it, who samples, and what a worker does until all of its trials are finished."""
+"""A study: its trials, its sampler, and the loop of a worker until all trials are finished."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: TPESampler(seed=seed),
     "random": lambda seed: RandomSampler(seed=seed),
 }
-#: Trials that must be finished before any is pruned.
+#: Number of trials that must be finished before any is pruned.
 TRIALS_BEFORE_PRUNING = 5
 #: Seconds between two looks at what other workers do.
 POLL = 0.5
@@ -40,14 +40,14 @@ SURPLUS = "surplus"
 @dataclass(frozen=True)
 class Place:
     """
-    Where a study is, and how it is gone about.
+    Where a study is kept, and how it is carried out.
 
     :param storage: A journal's path or a database's URL.
     :param name: The study's name.
-    :param n_trials: How many trials it is to have in the end.
+    :param n_trials: Number of trials in the end.
     :param sampler: One of ``SAMPLERS``.
-    :param sampler_seed: Seeds what is sampled, whoever runs the trial.
-    :param lease: Seconds without a sign of life after which a worker counts as dead.
+    :param sampler_seed: Seeds the sampler, whoever runs the trial.
+    :param lease: Seconds without a heartbeat after which a worker counts as dead.
     """
 
     storage: str
@@ -60,12 +60,13 @@ class Place:
 
 class SeededByTrial(BaseSampler):
     """
-    A sampler that is seeded anew for each trial by how many were begun before it, those not counted that were put back
-    into the queue: a study that is stopped and resumed samples what it would have sampled, and no two workers sample
-    the same.
+    A sampler that is seeded anew for each trial, by the number of trials that began before it.
+
+    Trials that were put back into the queue are not counted. So a study that is stopped and resumed samples what it
+    would have sampled, and no two workers sample the same.
 
     :param make: Makes the sampler from a seed.
-    :param seed: Another one for another search.
+    :param seed: The seed.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
@@ -74,36 +75,37 @@ class SeededByTrial(BaseSampler):
         self._sampler = make(seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """As BaseSampler's."""
+        """Seed the sampler."""
         begun_before = sum(origin < trial.number for origin in {_origin(other) for other in _own(study)})
         self._sampler = self._make(int(np.random.SeedSequence([self._seed, begun_before]).generate_state(1)[0]))
         self._sampler.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """As BaseSampler's."""
+        """Delegate to the seeded sampler."""
         return self._sampler.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """As BaseSampler's."""
+        """Delegate to the seeded sampler."""
         return self._sampler.sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """As BaseSampler's."""
+        """Delegate to the seeded sampler."""
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
 
 class BelowMedian(BasePruner):
     """
-    Prunes a trial whose present value is below the median of what the others had at the same step. Optuna's own takes a
-    trial's best value so far, which a learner that has unlearned keeps.
+    Prunes a trial whose present value is below the median of the others at the same step.
+
+    Optuna's own pruner takes a trial's best value so far, which a learner that has unlearned still has.
     """
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """As BasePruner's."""
+        """Decide about a trial."""
         step = trial.last_step
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         others = [other.intermediate_values[step] for other in done if step in other.intermediate_values]
@@ -114,8 +116,10 @@ class BelowMedian(BasePruner):
 
 def open_study(settings: Settings, place: Place) -> Study:
     """
-    :param settings: What is tuned.
-    :param place: Where the study is; made if it is not there.
+    Open a study, or make it.
+
+    :param settings: Its settings.
+    :param place: Where it is.
     :return: The study.
     :raises ValueError: If there is a study of that name with other settings.
     """
@@ -141,32 +145,38 @@ def open_study(settings: Settings, place: Place) -> Study:
         study.set_user_attr("settings", ours)
     theirs = study.user_attrs["settings"]
     if different := [key for key in ours if ours[key] != theirs.get(key)]:
-        told = "; ".join(f"{key}: {theirs.get(key)} there, {ours[key]} here" for key in different)
+        details = "; ".join(f"{key}: {theirs.get(key)} there, {ours[key]} here" for key in different)
         raise ValueError(
-            f"All workers of a study must agree, but study {place.name} has other settings ({told}). Start it with the "
-            "same command, or name another study: --study NAME"
+            f"All workers of a study must have the same settings, got others than those of study {place.name} "
+            f"({details}). Start it with the same command, or name another study: --study NAME"
         )
     return study
 
 
 def finished(study: Study) -> list[FrozenTrial]:
     """
+    Get the finished trials of a study.
+
     :param study: A study.
-    :return: Its trials that are over and done with: without those that were put back into the queue.
+    :return: The trials, without those that were put back into the queue.
     """
     return [trial for trial in _own(study) if trial.state.is_finished()]
 
 
 def running(study: Study) -> list[FrozenTrial]:
     """
+    Get the running trials of a study.
+
     :param study: A study.
-    :return: Its trials that a worker is at, or was when it died.
+    :return: The trials that a worker runs, or ran when it died.
     """
     return [trial for trial in _own(study) if trial.state == TrialState.RUNNING]
 
 
 def failure(trial: FrozenTrial) -> str | None:
     """
+    Get the reason of a failure.
+
     :param trial: A trial.
     :return: Why it failed; None if it did not.
     """
@@ -177,8 +187,7 @@ def failure(trial: FrozenTrial) -> str | None:
 
 def stop_once(signum: int, frame: object) -> None:
     """
-    A handler for SIGTERM, which may come to a group of processes twice: what is put back into the queue at the first
-    must not be interrupted by the second.
+    Handle SIGTERM, which may reach a group of processes twice: the second must not interrupt the clean-up.
 
     :raises KeyboardInterrupt: Always.
     """
@@ -190,8 +199,8 @@ def work(settings: Settings, place: Place) -> None:
     """
     Run trials until all of the study's are finished, by this worker or by others.
 
-    :param settings: What is tuned.
-    :param place: Where the study is.
+    :param settings: The settings of the study.
+    :param place: Where it is.
     :raises KeyboardInterrupt: At SIGTERM; the trial in flight has then been put back into the queue.
     """
     signal.signal(signal.SIGTERM, stop_once)
@@ -202,7 +211,7 @@ def work(settings: Settings, place: Place) -> None:
         n_running = len(running(study))
         if len(finished(study)) + n_running < place.n_trials:
             _run_one(study, objective, place.n_trials)
-        elif n_running:  # if their worker dies, they are ours
+        elif n_running:  # if their worker dies, this one runs them
             fail_stale_trials(study)
             time.sleep(POLL)
         else:
@@ -221,7 +230,7 @@ def _run_one(study: Study, objective: Objective, n_trials: int) -> None:
 
     try:
         study.optimize(run, n_trials=1, catch=(Exception,))
-    except (UpdateFinishedTrialError, ValueError):  # Optuna tells a trial of its end with either
+    except (UpdateFinishedTrialError, ValueError):  # Optuna raises either for a trial that is already finished
         if any(study.trials[number].state.is_finished() for number in in_flight):
             return  # this worker was held up, taken for dead, and its trial given to another one
         raise
@@ -240,7 +249,7 @@ def _is_surplus(study: Study, trial: Trial, n_trials: int) -> bool:
 
 
 def _own(study: Study) -> list[FrozenTrial]:
-    """All trials but those that were put back into the queue as new ones, and surplus ones."""
+    """All trials except those that were put back into the queue as new ones, and surplus ones."""
     trials = study.get_trials(deepcopy=False)
     retried = {number for trial in trials for number in trial.system_attrs.get("retry_history", [])}
     return [trial for trial in trials if trial.number not in retried and SURPLUS not in trial.user_attrs]

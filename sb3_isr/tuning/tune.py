@@ -1,4 +1,4 @@
-"""``sb3-isr tune``: workers on this machine, a bar over the study's trials, and at the end what was found."""
+"""``sb3-isr tune``: workers on this machine, a bar over the trials of the study, and a report at the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
-from reproduction.runner import die_with_parent
+from sb3_isr.common.processes import die_with_parent
 from sb3_isr.tuning import space
 from sb3_isr.tuning.confirm import confirm
 from sb3_isr.tuning.entry import entry_file, read_entry
@@ -26,20 +26,22 @@ from sb3_isr.tuning.report import report
 from sb3_isr.tuning.storage import SHORTEST_LEASE, repair_journal
 from sb3_isr.tuning.study import POLL, SAMPLERS, Place, failure, finished, open_study, stop_once, work
 
-#: Seconds that a worker has to put its trial back into the queue when it is told to stop.
-FAREWELL = 30
+#: Seconds that a worker has to put its trial back into the queue when it is stopped.
+STOP_TIMEOUT = 30
 
 
 def tune(arguments: argparse.Namespace) -> int:
     """
-    :param arguments: Those of ``sb3-isr tune``.
-    :return: Exit status: 1 if trials are left that no worker of this machine is running any more.
+    Carry out the command.
+
+    :param arguments: The arguments of ``sb3-isr tune``.
+    :return: Exit status: 1 if trials are left that no worker of this machine runs any more.
     :raises ValueError: If an argument is wrong, or the study has other settings.
     """
     if arguments.repair is not None:
         if not arguments.repair.is_file():
             raise ValueError(f"--repair must be a journal, got {arguments.repair}, which is no file.")
-        print(f"{arguments.repair}: {repair_journal(arguments.repair)} torn lines taken out.")
+        print(f"{arguments.repair}: {repair_journal(arguments.repair)} torn lines removed.")
         return 0
     settings, place = _settings(arguments), _place(arguments)
     study = open_study(settings, place)
@@ -56,7 +58,7 @@ def tune(arguments: argparse.Namespace) -> int:
         if reason := failure(trial):
             print(f"Trial {trial.number} failed: {reason}", file=sys.stderr)
     if not is_done:
-        print("The workers ended before the trials did; the same command goes on.", file=sys.stderr)
+        print("The workers ended before the trials did; the same command continues.", file=sys.stderr)
     return int(not is_done)
 
 
@@ -71,10 +73,10 @@ def _chosen(study: Study, settings: Settings, number: int | None) -> Found | Non
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     if not arguments.env_id or not arguments.algo:
-        raise ValueError("ENV_ID and --algo say what to tune: sb3-isr tune CartPole-v1 --algo ppo")
+        raise ValueError("ENV_ID and --algo must be given, as in: sb3-isr tune CartPole-v1 --algo ppo")
     entry = read_entry(arguments.env_id, arguments.algo, arguments.config)
     where = entry_file(arguments.env_id, arguments.algo, arguments.config)
-    print(f"What a trial changes: {where or 'the defaults of the algorithm'}")
+    print(f"Entry that a trial changes: {where or 'the defaults of the algorithm'}")
     for part in arguments.parts:
         if part not in space.PARTS:
             raise ValueError(f"--parts must be some of {', '.join(space.PARTS)}, got {part}.")
@@ -132,7 +134,7 @@ def _run_workers(study: Study, settings: Settings, place: Place, n_jobs: int) ->
                 if trial.number not in shown and (reason := failure(trial)):
                     bar.write(f"Trial {trial.number} failed: {reason}")
                 shown.add(trial.number)
-            if len(done) != bar.n or sys.stderr.isatty():  # a log needs no clock
+            if len(done) != bar.n or sys.stderr.isatty():  # a log file needs no running clock
                 bar.n = len(done)
                 bar.set_postfix_str(_counts(done), refresh=False)
                 bar.refresh()
@@ -149,7 +151,7 @@ def _counts(trials: Sequence[FrozenTrial]) -> str:
 
 @contextmanager
 def _stopping(workers: list[SpawnProcess]) -> Iterator[None]:
-    """However this process is told to stop, its workers first put their trials back into the queue."""
+    """However this process is stopped, its workers first put their trials back into the queue."""
     before = signal.signal(signal.SIGTERM, stop_once)
     try:
         yield
@@ -159,7 +161,7 @@ def _stopping(workers: list[SpawnProcess]) -> Iterator[None]:
                 worker.terminate()
         for worker in workers:
             if worker.pid is not None:
-                worker.join(FAREWELL)
+                worker.join(STOP_TIMEOUT)
                 worker.kill()
         raise
     finally:
@@ -167,7 +169,7 @@ def _stopping(workers: list[SpawnProcess]) -> Iterator[None]:
 
 
 def _worker(settings: Settings, place: Place) -> None:
-    # A terminal's Ctrl-C comes to all its processes, but it is for the first one to say when the others stop.
+    # A terminal's Ctrl-C reaches all its processes, but the first one decides when the others stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     try:

@@ -63,7 +63,7 @@ def test_width() -> None:
 
 def test_a_checked_range_holds_python_floats() -> None:
     checked = LabelRange(np.float32(-1), 2, (np.float32(-1), 2)).check()  # type: ignore[arg-type]
-    assert checked == (-1.0, 2.0, (-1.0, 2.0))
+    assert checked == LabelRange(-1.0, 2.0, (-1.0, 2.0))
     assert {type(number) for number in (checked.low, checked.high, *(checked.values or ()))} == {float}
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reproduction.statistics import estimate, interquartile_mean, welch
 
 from reproduction.claims import findings, verdict
 from reproduction.figures import BASELINE, CAREFUL, FIGURES
 from reproduction.results import Results
 from reproduction.runs import Run, Socialization, with_requirements
-from reproduction.statistics import estimate, interquartile_mean, welch
 from reproduction.values import Values, done_seeds, figure_values, hacking, published_values
 from sb3_isr.envs.coin_game.maps import MAPS
 from tests.reproduction.tiny import TINY

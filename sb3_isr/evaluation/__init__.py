@@ -1,0 +1,1 @@
+"""Evaluates internalization: episodes, the conditions after departure, statistics over seeds."""
