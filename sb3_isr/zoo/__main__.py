@@ -1,5 +1,5 @@
 """
-RL Zoo's command line with what it lacks for internalization: ``python -m sb3_isr.zoo.__main__ train|enjoy|record_video ...``.
+RL Zoo's command line with what it lacks for internalization: ``python -m sb3_isr.zoo train|enjoy|record_video ...``.
 
 The options are RL Zoo's. ``env_kwargs`` of a configuration reach evaluation and ``record_video``; ``ppo_mask``
 (MaskablePPO of sb3-contrib) and, where SBX is installed, ``sbx_ppo``, ``sbx_dqn`` and ``sbx_sac`` are algorithms;
