@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from sb3_isr.tuning.entry import Entry, build, changed
 from sb3_isr.evaluation.episodes import EpisodeRecorder
+from sb3_isr.tuning.entry import Entry, build, changed
 from sb3_isr.tuning.learner import PieceByPiece
 from tests.tuning.small import ENTRY
 
