@@ -1,5 +1,7 @@
 """
-Entries, in the form of RL Zoo's YAML. A trial is an entry with some values changed, and a learner is built from an
+Entries, in the form of RL Zoo's YAML.
+
+A trial is an entry with some values changed, and a learner is built from an
 entry as RL Zoo builds it, so that the best trial can be run there.
 """
 
