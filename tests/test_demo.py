@@ -10,7 +10,8 @@ import pytest
 
 from sb3_isr import InternalSocialReward
 from sb3_isr.cli import main
-from sb3_isr.demo import CONDITIONS, DemoConfig, run_demo, table
+from sb3_isr.demo import DemoConfig, run_demo, table
+from sb3_isr.evaluation.conditions import CONDITIONS
 
 SMALL = DemoConfig(socialization_steps=4096, autonomy_steps=4096)
 

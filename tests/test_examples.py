@@ -56,7 +56,9 @@ def test_a_learner_has_the_rows_of_one_agent_and_the_other_acts_by_itself(agent:
 
 def test_two_learners_in_one_world_have_an_isr_each() -> None:
     learners = make_learners(n_worlds=2)
-    callbacks = [ISRCallback("leave_at_0.5", isr_kwargs=NETWORK, gradient_steps=2) for _ in learners]
+    callbacks = [
+        ISRCallback("leave_at_0.5", isr_kwargs=NETWORK, trainer_kwargs={"gradient_steps": 2}) for _ in learners
+    ]
     take_turns("praised", learners, callbacks, rounds=1, steps=256)
     assert callbacks[0].isr is not callbacks[1].isr
     for callback in callbacks:
