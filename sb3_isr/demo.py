@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.env_util import make_vec_env
 from tqdm import tqdm
 
 from sb3_isr.callbacks import ISRCallback
 from sb3_isr.common.files import write_text
 from sb3_isr.common.versions import versions
+from sb3_isr.envs import CoinGameVecEnv
 from sb3_isr.evaluation.conditions import CONDITIONS, after_departure, save_snapshot
 from sb3_isr.evaluation.episodes import EpisodeRecorder, mean_of_last_tenth
 from sb3_isr.evaluation.networks import ONE_HOT
@@ -41,6 +41,7 @@ class DemoConfig:
     :param n_envs: Number of environments that step together.
     :param socialization_steps: Environment steps with the caregiver.
     :param autonomy_steps: Environment steps after it, in each condition.
+    :param isr_gradient_steps: Gradient steps of the ISR's training.
     """
 
     seed: int = 0
@@ -48,6 +49,7 @@ class DemoConfig:
     n_envs: int = 32
     socialization_steps: int = 81_920
     autonomy_steps: int = 81_920
+    isr_gradient_steps: int = 2000
 
 
 def run_demo(config: DemoConfig, out: Path) -> dict[str, Any]:
@@ -60,7 +62,8 @@ def run_demo(config: DemoConfig, out: Path) -> dict[str, Any]:
     """
     start = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    caregiver = ISRCallback("always", isr_kwargs=ONE_HOT)
+    trainer_kwargs = {"gradient_steps": config.isr_gradient_steps}
+    caregiver = ISRCallback("always", isr_kwargs=ONE_HOT, trainer_kwargs=trainer_kwargs)
     learner = PPO(
         "MlpPolicy",
         _coin_game(config),
@@ -151,7 +154,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
 
 def _coin_game(config: DemoConfig) -> VecISRReward:
-    return VecISRReward(make_vec_env("sb3_isr/CoinGame-v0", config.n_envs, env_kwargs={"n_walls": config.n_walls}))
+    return VecISRReward(CoinGameVecEnv(config.n_envs, n_walls=config.n_walls))
 
 
 def _learn(learner: BaseAlgorithm, steps: int, callback: ISRCallback, name: str) -> Curve:
