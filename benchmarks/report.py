@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tabulate import tabulate
+
 #: One case of ``results.json``.
 Case = dict[str, Any]
 #: The panels of quantities by number of environments: case, unit, title.
@@ -169,10 +171,7 @@ def _cell(result: Row) -> str:
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [[text.ljust(width) for text, width in zip(row, widths, strict=True)] for row in rows]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return tabulate(rows[1:], rows[0], "github", disable_numparse=True)
 
 
 def line(result: Row) -> str:
