@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tabulate import tabulate
+
 #: One case of ``results.json``.
 Case = dict[str, Any]
 #: The panels of quantities by number of environments: case, unit, title.
@@ -43,10 +45,10 @@ START, END = "<!-- benchmarks: start -->", "<!-- benchmarks: end -->"
 
 def page(cases: Sequence[Case]) -> str:
     """
-    Write docs/benchmarks.md.
+    Write the benchmark page.
 
     :param cases: The cases.
-    :return: The page: the targets, why some were missed, the figure, and all that was measured.
+    :return: docs/benchmarks.md: the targets, why some were missed, the figure, and all that was measured.
     """
     missed = {_target(result) for case in cases for result in case["results"] if result["met"] is False}
     causes = [f"- {name}: {cause}" for name, cause in CAUSES.items() if any(m.startswith(name) for m in missed)]
@@ -91,7 +93,7 @@ def targets(cases: Sequence[Case]) -> str:
     Write the table of targets.
 
     :param cases: The cases.
-    :return: Markdown: each target with the lowest and the highest median that was measured for it.
+    :return: Markdown: each target with the least and the greatest median that was measured for it.
     """
     by_target: dict[tuple[str, str], list[Row]] = {}
     for result in (result for case in cases for result in case["results"] if result["goal"] is not None):
@@ -117,7 +119,7 @@ def with_targets(readme: str, text: str) -> str:
 
 
 def _target(result: Row) -> str:
-    """The part of a name that the results of a target have in common: the algorithm, but not the task."""
+    """What is common to the results that a target is about: the algorithm rather than the task, say."""
     learner, _, variant = result["name"].rpartition(": ")
     if result["unit"] == "x plain":
         return f"{learner.partition(',')[0]}, {variant}: speed"
@@ -130,10 +132,10 @@ def _share(met: Sequence[bool]) -> str:
 
 def table(cases: Sequence[Case]) -> str:
     """
-    Write the table of everything that was measured.
+    Write the table of all measurements.
 
     :param cases: The cases.
-    :return: Markdown, with a column for each number of environments or labels.
+    :return: Markdown: what was measured, and a column for each number of environments or labels.
     """
     blocks: list[str] = []
     for case in cases:
@@ -150,7 +152,7 @@ def table(cases: Sequence[Case]) -> str:
 
 
 def _tables(results: Sequence[Row]) -> list[str]:
-    """Tables of the quantities that were measured at the same numbers."""
+    """A table for all that was measured at the same numbers."""
     by_name: dict[str, dict[int | None, Row]] = {}
     for result in results:
         by_name.setdefault(f"{result['name']} ({result['unit']})", {})[result["n"]] = result
@@ -169,18 +171,15 @@ def _cell(result: Row) -> str:
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [[text.ljust(width) for text, width in zip(row, widths, strict=True)] for row in rows]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return tabulate(rows[1:], rows[0], "github", disable_numparse=True)
 
 
 def line(result: Row) -> str:
     """
-    Write a result as a line, to be printed while the measurements run.
+    Write a result as a line of text.
 
     :param result: One result.
-    :return: The line.
+    :return: Its line while the measurements run.
     """
     n = "" if result["n"] is None else f"{result['n']:,}"
     low, high = map(number, result["quartiles"])
@@ -203,7 +202,7 @@ def number(value: float) -> str:
 
 def draw(cases: Sequence[Case], path: Path) -> None:
     """
-    Draw the figure.
+    Draw all results.
 
     :param cases: The cases.
     :param path: The picture's file.

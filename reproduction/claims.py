@@ -11,7 +11,7 @@ from reproduction.figures import FEW_LABELS
 from reproduction.methods import BASELINE, CAREFUL
 from reproduction.published import Values
 from reproduction.values import ON_LAST
-from sb3_isr.envs.coin_game.rules import MAPS
+from sb3_isr.envs.coin_game.maps import MAPS
 from sb3_isr.evaluation.statistics import estimate, welch
 
 #: Below this p-value a difference counts.

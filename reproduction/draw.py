@@ -29,7 +29,7 @@ from reproduction.values import (
     label_count,
     returns,
 )
-from sb3_isr.envs.coin_game.rules import MAPS
+from sb3_isr.envs.coin_game.maps import MAPS
 from sb3_isr.evaluation.statistics import interquartile_mean, interval
 
 STYLES = {

@@ -18,7 +18,7 @@ from reproduction.runs import (
     Run,
     Socialization,
 )
-from sb3_isr.envs.coin_game.rules import MAPS
+from sb3_isr.envs.coin_game.maps import MAPS
 from sb3_isr.evaluation.conditions import Condition
 
 #: Number of labels of an internalization that is certainly incomplete, see figure 6.

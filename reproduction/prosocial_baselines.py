@@ -1,4 +1,4 @@
-"""Baselines of the prosocial game: a learner who acts at random, and one who knows how to help."""
+"""Between what a learner of the prosocial game lies: one who acts at random, and one who knows how to help."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sb3_isr.envs.prosocial.helper import helpful_action
 from sb3_isr.envs.prosocial.vec_env import ProsocialVecEnv
 from sb3_isr.envs.prosocial.world import ProsocialWorld
 
-#: The actions of the learners of all games, int ``[n_games]``.
+#: What the learners of all games do.
 Policy = Callable[[ProsocialWorld], np.ndarray]
 
 
 def random_learner(seed: int = 0) -> Policy:
     """
-    Make a learner who does anything with equal probability.
+    Make a learner that acts at random.
 
     :param seed: Seeds its actions.
-    :return: The policy.
+    :return: A policy that takes each action with equal probability.
     """
     rng = np.random.default_rng(seed)
     return lambda world: rng.integers(len(world.action_names), size=len(world.layouts))
@@ -27,7 +27,7 @@ def random_learner(seed: int = 0) -> Policy:
 
 def helper(world: ProsocialWorld) -> np.ndarray:
     """
-    Act as a learner who knows what the caregiver wants.
+    Choose the actions of a learner that knows what the caregiver wants.
 
     :param world: The games.
     :return: The actions, int ``[n_games]``.
@@ -37,9 +37,9 @@ def helper(world: ProsocialWorld) -> np.ndarray:
 
 def goals_per_episode(policy: Policy, n_games: int, seed: int = 0) -> np.ndarray:
     """
-    Play games, one episode each.
+    Play one episode of each game.
 
-    :param policy: The policy of the learners.
+    :param policy: The learners' policy.
     :param n_games: Number of games.
     :param seed: Seeds the games.
     :return: The caregiver's goals in each, int ``[n_games]``.

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from sb3_isr.envs import CoinGameVecEnv, ProsocialVecEnv
-from sb3_isr.envs.coin_game.rules import MAPS
+from sb3_isr.envs.coin_game.maps import MAPS
 from sb3_isr.evaluation.networks import ONE_HOT, PROSOCIAL_ONE_HOT
 from sb3_isr.isr.extractors import GridCNN
 from sb3_isr.isr.paper import PAPER_ISR, PAPER_TRAINER

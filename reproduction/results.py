@@ -89,7 +89,7 @@ class Results:
         """
         Move all single files into the archives, in place of earlier results of the same runs.
 
-        Only one process may do this at a time.
+        Nothing else may be packing at the same time.
 
         :return: Number of results that were moved.
         """

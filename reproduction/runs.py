@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
 from reproduction.protocols import Protocol
-from sb3_isr.envs.coin_game.rules import MAPS
+from sb3_isr.envs.coin_game.maps import MAPS
 from sb3_isr.evaluation.conditions import Condition
 
 Checkpoint = Literal["last", "best"]

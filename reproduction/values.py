@@ -25,7 +25,8 @@ from reproduction.protocols import Protocol
 from reproduction.published import Values
 from reproduction.results import Results
 from reproduction.runs import Autonomy, FewLabels, Run, with_requirements
-from sb3_isr.envs.coin_game.rules import MAPS, PRAISE
+from sb3_isr.envs.coin_game.maps import MAPS
+from sb3_isr.envs.coin_game.rules import PRAISE
 from sb3_isr.evaluation.episodes import mean_of_last_tenth
 
 #: Figure 3b also measures every ISR on the same labels: the last tenth of the whole socialization's.

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_tune(commands)
     arguments = parser.parse_args(argv)
     is_tuning = arguments.command == "tune"
-    modules = ("matplotlib", "scipy", "tqdm", *(("optuna", "rl_zoo3") if is_tuning else ()))
+    modules = ("matplotlib", "scipy", "tabulate", "tqdm", *(("optuna", "rl_zoo3") if is_tuning else ()))
     extra = "tuning" if is_tuning else "experiments"
     return run_command(f"sb3-isr {arguments.command}", lambda: int(arguments.run(arguments)), modules, extra)
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
+from tabulate import tabulate
 from tqdm import tqdm
 
 from sb3_isr.callbacks import ISRCallback
@@ -104,13 +105,13 @@ def table(result: dict[str, Any]) -> str:
     :return: The table, and what its numbers are.
     """
     config = result["config"]
-    rows = [("at departure", result["goals_at_departure"], "1.00")]
+    rows = [("at departure", f"{result['goals_at_departure']:.2f}", "1.00")]
     for name in CONDITIONS:
         retention = result["retention"][name]
-        rows.append((name, result["goals_per_episode"][name], "-" if retention is None else f"{retention:.2f}"))
-    lines = [f"{'':14}goals/episode  retention"]
-    lines += [f"{name:14}{goals:13.2f}{retention:>11}" for name, goals, retention in rows]
-    lines += [
+        goals = f"{result['goals_per_episode'][name]:.2f}"
+        rows.append((name, goals, "-" if retention is None else f"{retention:.2f}"))
+    lines = [
+        tabulate(rows, ["", "goals/episode", "retention"], "plain", disable_numparse=True, stralign="right"),
         "",
         f"Goals that the learner reached per episode of 20 steps while it learned, mean over the last tenth of each "
         f"phase (socialization {config['socialization_steps']:,} steps, then autonomy {config['autonomy_steps']:,}); "

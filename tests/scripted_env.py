@@ -1,4 +1,4 @@
-"""An environment whose every number is known beforehand, and what follows from its numbers by hand."""
+"""An environment that plays a script of rewards, and what its rewards and labels must lead to, computed by hand."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gymnasium import spaces
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from sb3_isr.common.spaces import Array, Observations
-from sb3_isr.labels.store import LabelBatch
+from sb3_isr.common.batches import Array, Observations
+from sb3_isr.labels.batch import LabelBatch
 from sb3_isr.wrappers.composer import InternalReward
 
 Space = gym.Space[Any]
@@ -21,7 +21,7 @@ Script = Sequence[tuple[float, float | None]]
 
 
 class Told(NamedTuple):
-    """A transition as the environment itself saw it."""
+    """A transition as the environment itself recorded it."""
 
     step: int
     observation: Any
@@ -32,10 +32,10 @@ class Told(NamedTuple):
 
 class ScriptedEnv(gym.Env[Any, Any]):
     """
-    Plays a list of (R_e, R_s) over and over, one episode each time; R_s = None is a step without a label.
+    Plays a list of (R_e, R_s), once in each episode. R_s = None is a step without a label.
 
-    The observation tells number of the environment and step, so that a transition can be told from every other; in
-    the default space it is just [number, step].
+    The observation encodes the environment's number and the step, so that no two transitions of an episode are alike;
+    in the default space it is [number, step].
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ScriptedEnv(gym.Env[Any, Any]):
         self.observation_space = observation_space or spaces.Box(0, 1000, (2,), np.float32)
         self.action_space = action_space or spaces.Discrete(3)
         self.step_count = 0
-        #: All that it was ever told to do, and what it answered.
+        #: All transitions so far.
         self.told: list[Told] = []
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -73,7 +73,7 @@ class ScriptedEnv(gym.Env[Any, Any]):
 
 
 def observe(space: Space, number: int, step: int) -> Any:
-    """Number (of 2, but in flat boxes) and step (of 8) as an element of any space."""
+    """Encode number (below 2, except in flat boxes) and step (below 8) as an element of any space."""
     if isinstance(space, spaces.Dict):
         return {key: observe(sub, number, step) for key, sub in space.spaces.items()}
     if isinstance(space, spaces.Discrete):
@@ -91,7 +91,7 @@ def scripted_vec_env(
     env_cls: Callable[..., Any] = ScriptedEnv,
     **kwargs: Any,
 ) -> VecEnv:
-    """One monitored environment for each script, as SB3's own helper builds them, in processes of any kind."""
+    """Make one monitored environment for each script, in the order of wrappers that SB3's make_vec_env has."""
     return vec_env_cls(
         [partial(_make, wrapper, env_cls, script, number, **kwargs) for number, script in enumerate(scripts)]
     )
@@ -102,11 +102,11 @@ def _make(wrapper: Callable[[Any], Any] | None, env_cls: Callable[..., Any], *ar
     return wrapper(env) if wrapper else env
 
 
-# What follows by hand from what the environments were told.
+# Expected results, computed from the environments' own records.
 
 
 def utilities_by_hand(told: Sequence[Told], present: Iterable[bool], internal_reward: InternalReward) -> Array:
-    """R_e + R_s where the caregiver was present, R_e + R_i where it was absent."""
+    """Compute R_e + R_s where the caregiver was present, R_e + R_i where it was absent."""
     actions = np.array([t.action for t in told])
     internal = internal_reward(batch_of([t.observation for t in told]), actions)
     return np.array(
@@ -118,14 +118,14 @@ def utilities_by_hand(told: Sequence[Told], present: Iterable[bool], internal_re
 
 
 def labels_by_hand(told: Iterable[Told]) -> LabelBatch:
-    """What a caregiver said, and what about."""
-    said = [t for t in told if t.social_reward is not None]
-    observations, actions = batch_of([t.observation for t in said]), np.array([t.action for t in said])
-    return LabelBatch(observations, actions, np.array([t.social_reward for t in said]))
+    """Collect the labels, in the order of the transitions."""
+    labelled = [t for t in told if t.social_reward is not None]
+    observations, actions = batch_of([t.observation for t in labelled]), np.array([t.action for t in labelled])
+    return LabelBatch(observations, actions, np.array([t.social_reward for t in labelled]))
 
 
 def batch_of(observations: Sequence[Any]) -> Observations:
-    """Single observations as one batch."""
+    """Stack single observations into one batch."""
     if isinstance(observations[0], dict):
         return {key: np.array([observation[key] for observation in observations]) for key in observations[0]}
     return np.array(observations)

@@ -56,7 +56,9 @@ class ISRCheckpoint(ISRChildCallback):
 
     def resume(self, algorithm: type[Algorithm], env: VecEnv, **kwargs: Any) -> Algorithm:
         """
-        Restore the newest checkpoint. Then call ``learn`` with ``reset_num_timesteps=False`` and the remaining steps,
+        Restore the newest checkpoint.
+
+        Then call ``learn`` with ``reset_num_timesteps=False`` and the remaining steps,
         ``total - model.num_timesteps``.
 
         :param algorithm: The learner's class.
@@ -85,12 +87,17 @@ class ISRCheckpoint(ISRChildCallback):
             self._generators = None
         if self._steps >= self.every:
             self._steps = 0
-            self.isr_callback.collect()
             self._save()
 
     def _on_step(self) -> bool:
         self._steps += self.training_env.num_envs
         return True
+
+    def _on_rollout_end(self) -> None:
+        # Not at the next start: labels may raise an alarm, and what other children then do at a start must not depend
+        # on whether they come before this one.
+        if self._steps >= self.every:
+            self.isr_callback.collect()
 
     def _newest(self) -> Path | None:
         return max(self.folder.glob("step_*"), default=None)

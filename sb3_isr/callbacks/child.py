@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 class ISRChildCallback(BaseCallback):
     """
-    Base class of callbacks that are given to an :class:`~sb3_isr.ISRCallback`, ``ISRCallback(callback=...)``, as those
-    of Stable-Baselines3's ``EventCallback`` are. Each event reaches the parent first.
+    Base class of callbacks that are given to another one, ``ISRCallback(callback=...)``.
+
+    They are children as those of Stable-Baselines3's ``EventCallback`` are. Each event reaches the parent first.
     """
 
     #: Whether :meth:`on_unattended` is of use; transitions that the caregiver does not attend are kept for it.
@@ -30,7 +31,7 @@ class ISRChildCallback(BaseCallback):
 
         :raises ValueError: If the callback was not given to an ISRCallback.
         """
-        if self.parent is None:
+        if not hasattr(type(self.parent), "internalizer"):  # importing ISRCallback here would be a circle
             name = type(self).__name__
             raise ValueError(
                 f"{name} must be given to an ISRCallback, got one that was not (was it passed to learn?); "

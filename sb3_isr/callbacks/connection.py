@@ -130,8 +130,9 @@ class VecConnection:
 
 class EnvConnection:
     """
-    A connection to an ``ISRRewardWrapper`` in each environment. The names given to ``env_method`` are those of its
-    methods.
+    A connection to an ``ISRRewardWrapper`` in each environment.
+
+    The names given to ``env_method`` are those of its methods.
 
     :param venv: The environments.
     """

@@ -37,10 +37,10 @@ class Alarm(NamedTuple):
 
 class HackingWatch(ISRChildCallback):
     """
-    Raises an alarm when the learner, whose caregiver has left, collects reward where the ISR is uncertain, or more
-    reward than the caregiver ever gave.
+    Raises an alarm when the learner is likely to exploit its ISR.
 
-    A learner that exploits its ISR is drawn to transitions that no label has taught. There the members of the ISR
+    While the caregiver is absent, the learner must not collect reward where the ISR is uncertain, nor more reward than
+    the caregiver ever gave. A learner that exploits its ISR is drawn to transitions that no label has taught. There the members of the ISR
     predict what the caregiver never gives, and each something else, before the true social return falls; or they are
     all wrong in the same way, and the learner soon gets more, in the mean over a window, than the caregiver ever gave.
     For each window ``isr/doubt`` and ``isr/rise`` are logged. It is a child callback:
@@ -199,9 +199,11 @@ class HackingWatch(ISRChildCallback):
 
 def doubt(isr: InternalSocialReward, observations: Observations, actions: Array) -> float:
     """
-    Compute the doubt of an ISR about transitions: how far the members' predictions are from the nearest label, and from
-    one another (their standard deviation), relative to the range of the labels. It is a mean over transitions, each
-    weighted by its internal reward above the lowest label: a learner is not drawn to what an ISR does not pay for.
+    Compute the doubt of an ISR about transitions.
+
+    It is how far the members' predictions are from the nearest label, and from one another (their standard deviation),
+    relative to the range of the labels. It is a mean over transitions, each weighted by its internal reward above the
+    lowest label: a learner is not drawn to what an ISR does not pay for.
 
     :param isr: The ISR, trained on labels of some range.
     :param observations: Array ``[n, *shape]``, or a dictionary of such arrays.

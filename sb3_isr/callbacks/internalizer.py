@@ -12,6 +12,8 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from sb3_isr.isr.file_format import check_architecture
+from sb3_isr.isr.file_header import Header
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.isr.training import ISRTrainer, TrainingMetrics
 from sb3_isr.labels.batch import LabelBatch, QueryPool
@@ -207,23 +209,15 @@ class Internalizer:
         Read what :meth:`save` wrote, in place of what is here.
 
         :param folder: The folder.
-        :raises ValueError: If the ISR there has other weights than the one here.
+        :raises ValueError: If the ISR there has other spaces or was built with other arguments than the one here.
         """
-        architecture = self.isr.architecture
-        loaded = InternalSocialReward.load(
-            folder / "isr.safetensors",
-            architecture["features_extractor_class"],
-            architecture["activation_fn"],
-            self.isr.device,
-        )
-        try:
-            self.isr.load_state_dict(loaded.state_dict())
-        except RuntimeError as error:
-            raise ValueError(
-                f"The ISR in {folder} must be the one that isr_kwargs describe, got other weights ({error}); "
-                "use the isr_kwargs with which it was trained."
-            ) from error
-        self.isr.label_range = loaded.label_range
+        isr, path = self.isr, folder / "isr.safetensors"
+        check_architecture(path, Header(isr.observation_space, isr.action_space, isr.architecture, None))
+        classes = isr.architecture["features_extractor_class"], isr.architecture["activation_fn"]
+        loaded = InternalSocialReward.load(path, *classes, isr.device)
+        loaded.check_spaces(isr.observation_space, isr.action_space)
+        isr.load_state_dict(loaded.state_dict())
+        isr.label_range = loaded.label_range
         self.trainer.load_state_dict(torch.load(folder / "trainer.pt", weights_only=True))
         self.store.load(folder / "labels.npz")
 

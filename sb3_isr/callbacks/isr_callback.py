@@ -72,12 +72,7 @@ class ISRCallback(BaseCallback):
         verbose: int = 0,
     ) -> None:
         super().__init__(verbose)
-        if isr is not None and isr_kwargs is not None:
-            raise ValueError("isr_kwargs describe a new ISR, but isr is given too; leave one of them out.")
-        if train_every is not None and train_every < 1:
-            raise ValueError(f"train_every must be a number of steps, 1 or more, got {train_every!r}.")
-        if not np.isfinite(coefficient):
-            raise ValueError(f"coefficient must be finite, got {coefficient!r}.")
+        _check_arguments(isr, isr_kwargs, coefficient, train_every)
         self.presence = presence_schedule(presence)
         self.queries = query_schedule(queries)
         self.coefficient = coefficient
@@ -100,11 +95,7 @@ class ISRCallback(BaseCallback):
 
     @property
     def internalizer(self) -> Internalizer:
-        """
-        What is learned from the caregiver; made when training starts.
-
-        :raises ValueError: If training has not started.
-        """
+        """What is learned from the caregiver; made when training starts."""
         if self._internalizer is None:
             raise ValueError("An ISRCallback makes ISR and labels when training starts, got no training; call learn.")
         return self._internalizer
@@ -139,8 +130,9 @@ class ISRCallback(BaseCallback):
 
     def query(self, n_labels: int) -> None:
         """
-        Query the caregiver now about what it did not attend, and train the ISR on its answers. Nothing happens if the
-        budget is used up.
+        Query the caregiver now about what it did not attend, and train the ISR on its answers.
+
+        Nothing happens if the budget is used up.
 
         :param n_labels: How many labels are wanted.
         :raises ValueError: If no labels are reserved for such queries.
@@ -218,6 +210,8 @@ class ISRCallback(BaseCallback):
         self._children.init_callback(self.model)
 
     def _on_training_start(self) -> None:
+        for child in self.children:
+            _ = child.isr_callback  # no parent any more if the child was passed to learn, too
         self._follow_presence(0)
         self._connection.connect(
             self.isr.predict,
@@ -284,3 +278,12 @@ class ISRCallback(BaseCallback):
 
     def _update(self) -> None:
         self._connection.update(self.isr.predict, self.internalizer.state.probability, self.coefficient)
+
+
+def _check_arguments(isr: Any, isr_kwargs: Any, coefficient: float, train_every: int | None) -> None:
+    if isr is not None and isr_kwargs is not None:
+        raise ValueError("isr_kwargs describe a new ISR, but isr is given too; leave one of them out.")
+    if train_every is not None and train_every < 1:
+        raise ValueError(f"train_every must be a number of steps, 1 or more, got {train_every!r}.")
+    if not np.isfinite(coefficient):
+        raise ValueError(f"coefficient must be finite, got {coefficient!r}.")

@@ -1,4 +1,4 @@
-"""What a caregiver is, and the ones that ship."""
+"""Caregivers: their interface, simulated ones, and imperfect ones composed over others."""
 
 from sb3_isr.caregivers.base import Caregiver, FunctionCaregiver, Transition
 from sb3_isr.caregivers.imperfect import DelayedCaregiver, NoisyCaregiver, SparseCaregiver

@@ -1,4 +1,4 @@
-"""What a caregiver is."""
+"""The interface of caregivers, and the transitions that they see."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Transition(NamedTuple):
 
     :param observation: What the learner saw.
     :param action: What it then did.
-    :param reward: The environment's reward for it, as the environment gave it.
-    :param next_observation: What came of it.
+    :param reward: The environment's reward, unchanged.
+    :param next_observation: The observation after the step; at the end of an episode the true last one.
     :param terminated: Whether the episode ended in a terminal state.
     :param truncated: Whether the episode was cut short.
     :param info: The environment's info.
@@ -30,12 +30,12 @@ class Transition(NamedTuple):
 
 class Caregiver(Protocol):
     """
-    Someone who rewards a learner for what it does. Inherit from it, or write a class that has its methods.
+    Gives a learner social rewards. Inherit from this class, or write one that has its methods.
     """
 
     def reset(self, seed: int | None = None) -> None:
         """
-        An episode starts.
+        Prepare for a new episode.
 
         :param seed: Seeds the caregiver's own randomness; None leaves it as it is.
         """
@@ -43,25 +43,28 @@ class Caregiver(Protocol):
 
     def social_reward(self, transition: Transition) -> float | None:
         """
-        :param transition: What the learner did.
-        :return: ``R_s``, a finite number; None says nothing, which is not the same as 0.
+        Label a transition.
+
+        :param transition: The transition.
+        :return: ``R_s``, a finite number; None for no label, which is not the same as a label of 0.
         """
         ...
 
     def environment_reward(self, transition: Transition) -> float:
         """
-        :param transition: What the learner did.
-        :return: ``R_e``: what of the environment's reward is not social. Here all but what the environment itself
-            says is social.
+        Get the part of the environment's reward that is not social.
+
+        :param transition: The transition.
+        :return: ``R_e``; by default the environment's reward less its own ``info["social_reward"]``, if it has one.
         """
         return transition.reward - float(transition.info.get("social_reward", 0.0))
 
 
 class FunctionCaregiver(Caregiver):
     """
-    A plain function as a caregiver.
+    Makes a caregiver of a plain function.
 
-    :param function: Gives ``R_s`` (or None) of a :class:`Transition`.
+    :param function: Returns ``R_s`` (or None) of a :class:`Transition`.
     """
 
     def __init__(self, function: Callable[[Transition], float | None]) -> None:
@@ -69,7 +72,9 @@ class FunctionCaregiver(Caregiver):
 
     def social_reward(self, transition: Transition) -> float | None:
         """
-        :param transition: What the learner did.
-        :return: What the function says.
+        Call the function.
+
+        :param transition: The transition.
+        :return: The function's result.
         """
         return self.function(transition)

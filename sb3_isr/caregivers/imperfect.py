@@ -1,4 +1,4 @@
-"""Imperfect caregivers, each composed over another one."""
+"""Imperfect caregivers: each degrades the labels of another caregiver."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from sb3_isr.caregivers.base import Caregiver, Transition
 
 
-class _Imperfect(Caregiver):
+class ImperfectCaregiver(Caregiver):
     """
-    A caregiver that spoils what another one says; the environment's reward is as the other one says.
+    Base class of caregivers that degrade another caregiver's labels and leave its environment reward as it is.
 
-    :param caregiver: The other one.
+    :param caregiver: The other caregiver.
     """
 
     def __init__(self, caregiver: Caregiver) -> None:
@@ -22,27 +22,39 @@ class _Imperfect(Caregiver):
 
     @property
     def rng(self) -> np.random.Generator:
-        """The caregiver's own randomness. Made late: copies for several environments must not say the same."""
+        """The caregiver's own generator. Made late, so that copies for several environments draw differently."""
         if self._rng is None:
             self._rng = np.random.default_rng()
         return self._rng
 
     def reset(self, seed: int | None = None) -> None:
+        """
+        Prepare this caregiver and the other one for a new episode.
+
+        :param seed: Seeds both, differently; None leaves their randomness as it is.
+        """
         if seed is not None:
-            own, others = np.random.SeedSequence(seed).generate_state(2)
-            self._rng, seed = np.random.default_rng(own), int(others)
+            own_seed, other_seed = np.random.SeedSequence(seed).generate_state(2)
+            self._rng, seed = np.random.default_rng(own_seed), int(other_seed)
         self.caregiver.reset(seed)
 
     def environment_reward(self, transition: Transition) -> float:
+        """
+        Pass on the other caregiver's.
+
+        :param transition: The transition.
+        :return: ``R_e``.
+        """
         return self.caregiver.environment_reward(transition)
 
 
-class NoisyCaregiver(_Imperfect):
+class NoisyCaregiver(ImperfectCaregiver):
     """
-    Adds normal noise to every label.
+    Adds Gaussian noise to every label.
 
-    :param caregiver: Whose labels.
+    :param caregiver: The caregiver that gives the labels.
     :param std: The noise's standard deviation, in units of the social reward.
+    :raises ValueError: If ``std`` is negative or not finite.
     """
 
     def __init__(self, caregiver: Caregiver, std: float) -> None:
@@ -53,19 +65,22 @@ class NoisyCaregiver(_Imperfect):
 
     def social_reward(self, transition: Transition) -> float | None:
         """
-        :param transition: What the learner did.
-        :return: The label with noise.
+        Label a transition.
+
+        :param transition: The transition.
+        :return: The label with noise, or None.
         """
         label = self.caregiver.social_reward(transition)
         return None if label is None else label + float(self.rng.normal(0.0, self.std))
 
 
-class SparseCaregiver(_Imperfect):
+class SparseCaregiver(ImperfectCaregiver):
     """
-    Gives a label only sometimes, and says nothing otherwise.
+    Withholds labels at random.
 
-    :param caregiver: Whose labels.
-    :param probability: That a label is given, in [0, 1].
+    :param caregiver: The caregiver that gives the labels.
+    :param probability: The probability that a label is given, in [0, 1].
+    :raises ValueError: If ``probability`` is out of range.
     """
 
     def __init__(self, caregiver: Caregiver, probability: float) -> None:
@@ -76,20 +91,23 @@ class SparseCaregiver(_Imperfect):
 
     def social_reward(self, transition: Transition) -> float | None:
         """
-        :param transition: What the learner did.
+        Label a transition.
+
+        :param transition: The transition.
         :return: The label, or None.
         """
         label = self.caregiver.social_reward(transition)
         return label if self.rng.random() < self.probability else None
 
 
-class DelayedCaregiver(_Imperfect):
+class DelayedCaregiver(ImperfectCaregiver):
     """
-    Gives each label some steps late, so that it falls on another transition. Before the first label arrives nothing
-    is said; what is still on its way when the episode ends is never said.
+    Gives each label some steps late, so that it is given to a later transition. The first transitions of an episode
+    get no label, and the labels of the last ones are lost.
 
-    :param caregiver: Whose labels.
+    :param caregiver: The caregiver that gives the labels.
     :param steps: The delay, in steps.
+    :raises ValueError: If ``steps`` is negative.
     """
 
     def __init__(self, caregiver: Caregiver, steps: int) -> None:
@@ -97,19 +115,23 @@ class DelayedCaregiver(_Imperfect):
         if steps < 0:
             raise ValueError(f"The delay must be a number of steps, 0 or more, got {steps!r}.")
         self.steps = steps
-        self._on_its_way: deque[float | None] = deque()
+        self._delayed: deque[float | None] = deque()
 
     def reset(self, seed: int | None = None) -> None:
         """
-        :param seed: Passed on.
+        Prepare for a new episode, and drop the labels of the last one.
+
+        :param seed: As :meth:`ImperfectCaregiver.reset`'s.
         """
         super().reset(seed)
-        self._on_its_way = deque([None] * self.steps)
+        self._delayed = deque([None] * self.steps)
 
     def social_reward(self, transition: Transition) -> float | None:
         """
-        :param transition: What the learner did.
-        :return: The label of the transition ``steps`` steps ago.
+        Label a transition.
+
+        :param transition: The transition.
+        :return: The label of the transition ``steps`` steps before; None if the episode was not so long yet.
         """
-        self._on_its_way.append(self.caregiver.social_reward(transition))
-        return self._on_its_way.popleft()
+        self._delayed.append(self.caregiver.social_reward(transition))
+        return self._delayed.popleft()

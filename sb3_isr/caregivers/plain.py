@@ -1,4 +1,4 @@
-"""Caregivers written as plain values, for YAML."""
+"""Caregivers described by plain values, for YAML."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PlainCaregiver = str | Mapping[str, Mapping[str, Any]]
 
 def plain_caregiver(caregiver: PlainCaregiver) -> Caregiver:
     """
-    Make a caregiver from its plain form. An argument called ``caregiver`` has that form too.
+    Make a caregiver from plain values. An argument called ``caregiver`` may be given the same way.
 
     :param caregiver: The dotted name of a class, or of a function of a :class:`~sb3_isr.Transition`; or the name with
         the class's keyword arguments, ``{"sb3_isr.NoisyCaregiver": {"caregiver": "sb3_isr.PraiseCaregiver"}}``.

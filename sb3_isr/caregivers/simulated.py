@@ -1,21 +1,25 @@
-"""Caregivers that know an environment's reward and pass it on as theirs."""
+"""Simulated caregivers, which get their labels from the environment."""
 
 from sb3_isr.caregivers.base import Caregiver, Transition
 
 
 class TaskRewardCaregiver(Caregiver):
-    """Declares any environment's own reward to be the social one, so that ``R_e = 0``; no number changes by it."""
+    """Declares the environment's own reward to be social, so that ``R_e = 0``. The total reward does not change."""
 
     def social_reward(self, transition: Transition) -> float:
         """
-        :param transition: What the learner did.
+        Label a transition.
+
+        :param transition: The transition.
         :return: The environment's reward.
         """
         return transition.reward
 
     def environment_reward(self, transition: Transition) -> float:
         """
-        :param transition: What the learner did.
+        Get the part of the reward that is not social.
+
+        :param transition: The transition.
         :return: 0.
         """
         return 0.0
@@ -23,14 +27,16 @@ class TaskRewardCaregiver(Caregiver):
 
 class PraiseCaregiver(Caregiver):
     """
-    Gives the social reward that the environment itself writes, as the coin game does.
+    Passes on the social reward of an environment that writes one itself, as the coin game does.
 
-    Such an environment needs no caregiver beside it; this one is for imperfect caregivers to be composed over.
+    Such an environment needs no caregiver; use this one under an imperfect caregiver.
     """
 
     def social_reward(self, transition: Transition) -> float | None:
         """
-        :param transition: What the learner did.
-        :return: ``info["social_reward"]``, None without the key.
+        Label a transition.
+
+        :param transition: The transition.
+        :return: ``info["social_reward"]``; None without the key.
         """
         return transition.info.get("social_reward")

@@ -1,4 +1,4 @@
-"""What the batched games have in common: a Gymnasium game, many at once, as an SB3 ``VecEnv`` in NumPy."""
+"""Base class of the batched games: many copies of a Gymnasium game as one SB3 ``VecEnv`` in NumPy."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
 class BatchedGames(VecEnv):
     """
-    ``num_envs`` games, stepped together. With the same seed it gives, bit for bit, what
-    ``DummyVecEnv([lambda: Monitor(single(...))] * num_envs)`` gives, many times as fast: layouts, observations,
-    rewards, dones and infos, Monitor's ``info["episode"]`` included. It cannot be rendered.
+    Base class of vectorized environments that step many games at once.
 
-    As an episode ends only after ``max_steps`` and all begin together, all end together.
+    A subclass returns exactly what ``DummyVecEnv([lambda: Monitor(single(...))] * num_envs)`` returns for the same
+    seed, but much faster: layouts, observations, rewards, dones and infos, including Monitor's ``info["episode"]``.
+    It cannot be rendered.
+
+    All episodes end together, because they start together and last ``max_steps``.
 
     :param single: The class of one game
     :param num_envs: Number of games
-    :param rules: What is the same for all games: ``observation_space``, ``action_space``, ``action_names``,
-        ``max_steps`` and whatever else ``get_attr`` shall find
-    :raises ValueError: If there is to be no game
+    :param rules: What all games share: ``observation_space``, ``action_space``, ``action_names``, ``max_steps`` and
+        all other attributes that ``get_attr`` finds
+    :raises ValueError: If ``num_envs`` is less than 1
     """
 
     def __init__(self, single: type[gym.Env[Any, Any]], num_envs: int, rules: Any) -> None:
@@ -38,22 +40,22 @@ class BatchedGames(VecEnv):
         self._single = single.__name__
         super().__init__(num_envs, rules.observation_space, rules.action_space)
         self._all = np.arange(num_envs)
-        # A generator for each game: what happens in one depends neither on the others nor on their number.
+        # One generator per game, so that a game depends neither on the other games nor on their number.
         self._generators = [np_random()[0] for _ in range(num_envs)]
         self._start_time = time.time()
 
     @abstractmethod
-    def _lay_out(self, games: np.ndarray) -> None:
+    def _generate_layouts(self, games: np.ndarray) -> None:
         """
-        Lay some games out anew, drawing from their generators.
+        Generate new layouts of some games, drawn from their generators.
 
-        :param games: Which ones, int ``[n]``
+        :param games: Indices of the games, int ``[n]``
         """
 
     @abstractmethod
-    def _play(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
+    def _step_games(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """
-        Play one step in all games, and lay those out anew in which a goal was reached.
+        Step all games, and generate new layouts of those in which a goal was reached.
 
         :param actions: int ``[num_envs]``
         :return: Environment plus social rewards (float64 ``[num_envs]``), where a goal was reached (bool
@@ -62,12 +64,12 @@ class BatchedGames(VecEnv):
 
     @abstractmethod
     def _observe(self) -> np.ndarray:
-        """
-        :return: New observations ``[num_envs, *shape]``
-        """
+        """Return new observations, uint8 ``[num_envs, *shape]``."""
 
     def reset(self) -> np.ndarray:
         """
+        Start an episode in all games.
+
         :return: The first observations, uint8 ``[num_envs, *shape]``
         """
         for i, seed in enumerate(self._seeds):
@@ -79,7 +81,10 @@ class BatchedGames(VecEnv):
 
     def step_async(self, actions: np.ndarray) -> None:
         """
-        :param actions: Numbers of actions, int ``[num_envs]``
+        Check the actions, and keep them for ``step_wait``.
+
+        :param actions: int ``[num_envs]``
+        :raises ValueError: If there is not one valid action for each game
         """
         actions = np.asarray(actions)
         assert isinstance(self.action_space, spaces.Discrete)
@@ -90,10 +95,12 @@ class BatchedGames(VecEnv):
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """
+        Step all games with the actions given to ``step_async``.
+
         :return: Observations as in ``reset``, environment plus social rewards (float32 ``[num_envs]``), dones
-            (bool ``[num_envs]``) and infos, all new at each step
+            (bool ``[num_envs]``) and infos, all newly created at each step
         """
-        rewards, reached, infos = self._play(self._actions)
+        rewards, reached, infos = self._step_games(self._actions)
         self._step_count += 1
         self._returns += rewards
         self._goals_reached += reached
@@ -110,7 +117,7 @@ class BatchedGames(VecEnv):
         self._step_count = 0
         self._returns = np.zeros(self.num_envs)
         self._goals_reached = np.zeros(self.num_envs, dtype=np.intp)
-        self._lay_out(self._all)
+        self._generate_layouts(self._all)
         return self._observe()
 
     def _end_episodes(self, infos: list[dict[str, Any]], last_obs: np.ndarray) -> None:
@@ -122,12 +129,14 @@ class BatchedGames(VecEnv):
             info["episode"] = {"r": round(returns[i], 6), "l": self._step_count, "t": seconds}
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing, as there is nothing to close."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """
-        :param attr_name: An attribute of ``rules``, which are the same for all games, or "render_mode" (None)
-        :param indices: Which games
+        Return an attribute of the rules, which all games share.
+
+        :param attr_name: An attribute of ``rules``, or "render_mode" (None)
+        :param indices: Indices of the games
         :return: The value, once for each game
         """
         value = None if attr_name == "render_mode" else getattr(self.rules, attr_name)
@@ -135,38 +144,48 @@ class BatchedGames(VecEnv):
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """
+        Refuse to set an attribute.
+
         :raises AttributeError: Always, since the games are not objects of their own
         """
         raise AttributeError(
             f"The games of a {type(self).__name__} have no attributes of their own, so {attr_name!r} cannot be set. "
-            f"Make a new one with the arguments wanted, or take a DummyVecEnv of {self._single}."
+            f"Create a new one with other arguments, or use a DummyVecEnv of {self._single}."
         )
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> list[Any]:
         """
+        Refuse to call a method.
+
         :raises AttributeError: Always, since the games are not objects of their own
         """
         raise AttributeError(
             f"The games of a {type(self).__name__} have no methods of their own, so {method_name!r} cannot be called. "
-            f"Take a DummyVecEnv of {self._single}."
+            f"Use a DummyVecEnv of {self._single}."
         )
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
         """
-        :param wrapper_class: The wrapper asked for
-        :param indices: Which games
-        :return: True for ``Monitor``, since the infos have all that it writes, and SB3 asks for no other reason
+        Tell whether the games are wrapped, which is True for ``Monitor`` alone.
+
+        SB3 asks whether there is a Monitor because it needs what Monitor writes to the infos, and they have it.
+
+        :param wrapper_class: The wrapper class
+        :param indices: Indices of the games
+        :return: The answer, once for each game
         """
         return [wrapper_class is Monitor for _ in self._get_indices(indices)]
 
     def get_images(self) -> Sequence[np.ndarray | None]:
         """
+        Refuse to render.
+
         :raises NotImplementedError: Always
         """
         raise NotImplementedError(
-            f'A {type(self).__name__} has no images. Render {self._single}(render_mode="rgb_array").'
+            f'A {type(self).__name__} cannot be rendered. Render {self._single}(render_mode="rgb_array") instead.'
         )

@@ -22,6 +22,8 @@ class ActionEncoder(nn.Module):
     #: The smallest action, and its distance to the greatest, float ``[n]``; None if actions are not a bounded Box.
     low: torch.Tensor | None
     span: torch.Tensor | None
+    #: The number from which discrete actions are counted, int64 ``[]`` or ``[n]``.
+    start: torch.Tensor
 
     def __init__(self, action_space: gym.Space[Any]) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """
-Features extractors, for the policy and for the ISR alike: one for any space, and two for small grids, since MiniGrid's
-codes are no intensities.
+Features extractors, for policy and ISR: one for any space, and two for small grids, since MiniGrid's codes are not
+intensities.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from torch import nn
 
 from sb3_isr.common.spaces import parts
 
-#: The fewest pixels a side that NatureCNN's three convolutions can do with.
+#: The fewest pixels a side that NatureCNN's three convolutions can process.
 MIN_IMAGE_SIDE = 36
 
-#: MiniGrid's object types, colours and states. A channel beyond these is taken for a flag.
+#: MiniGrid's object types, colours and states. Any further channel is taken to be a flag.
 MINIGRID_CODES = (tuple(range(11)), tuple(range(6)), tuple(range(4)))
 
 
 def grid_is_channels_last(space: gym.Space[Any]) -> bool:
     """
-    Where does a grid's space have its channels? Grids are square, or else have fewer channels than cells.
+    Find the channels' axis of a grid. Grids are square, or have fewer channels than rows and columns.
 
     :param space: Box of three dimensions.
     :return: True for ``[width, height, channels]`` as MiniGrid has it, False for ``[channels, width, height]`` as
         ``VecTransposeImage`` leaves it.
-    :raises ValueError: If it is no such space, or its shape does not tell.
+    :raises ValueError: If the space has not three dimensions, or its shape is ambiguous.
     """
     if not isinstance(space, spaces.Box) or len(space.shape) != 3:
         raise ValueError(f"A grid must be a Box of three dimensions, got {space}.")
@@ -48,15 +48,16 @@ def grid_is_channels_last(space: gym.Space[Any]) -> bool:
 
 class AnySpaceExtractor(BaseFeaturesExtractor):
     """
-    The ISR's own features of any space: images go through Stable-Baselines3's NatureCNN, and all else is flattened.
+    The ISR's default features, of any space: images go through Stable-Baselines3's NatureCNN, and everything else is
+    flattened.
 
     An image is a uint8 Box with bounds 0 and 255, of three dimensions, and with 36 pixels a side or more.
-    Stable-Baselines3's CombinedExtractor also takes smaller grids for images, which NatureCNN cannot read, and the
-    smallest axis for the channels.
+    Stable-Baselines3's CombinedExtractor also treats smaller grids as images, which NatureCNN cannot process, and takes
+    the smallest axis to be the channels.
 
     :param observation_space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
-    :param cnn_output_dim: Features of each image.
-    :param channels_last: Where the images' channels are; read off the shape by default.
+    :param cnn_output_dim: Number of features of each image.
+    :param channels_last: Whether the images' channels are the last axis; inferred from the shape by default.
     """
 
     def __init__(
@@ -70,11 +71,13 @@ class AnySpaceExtractor(BaseFeaturesExtractor):
                 extractors[key] = FlattenExtractor(space)
         super().__init__(observation_space, sum(extractor.features_dim for extractor in extractors.values()))
         self.keys = list(extractors)
-        # A list, since a ModuleDict takes neither "keys" nor "a.b" for a key.
+        # A list, since a ModuleDict accepts neither "keys" nor "a.b" as a key.
         self.extractors = nn.ModuleList(extractors.values())
 
     def forward(self, observations: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
         """
+        Extract the features.
+
         :param observations: Preprocessed observations ``[n, *shape]``, or a dictionary of such tensors.
         :return: float ``[n, features_dim]``.
         """
@@ -96,7 +99,7 @@ class _ImageExtractor(BaseFeaturesExtractor):
 
 
 def _is_image(space: gym.Space[Any], channels_last: bool | None) -> bool:
-    # Small grids first: their shape need not tell where the channels are.
+    # Small grids first: their shape may be ambiguous.
     if not is_image_space(space) or sorted(space.shape or ())[1] < MIN_IMAGE_SIDE:
         return False
     _, _, sides = _channels_and_sides(space, channels_last)
@@ -104,7 +107,7 @@ def _is_image(space: gym.Space[Any], channels_last: bool | None) -> bool:
 
 
 def _channels_and_sides(space: gym.Space[Any], channels_last: bool | None) -> tuple[bool, int, tuple[int, ...]]:
-    """Whether a grid has its channels last, how many they are, and the sizes of the other two axes."""
+    """Get whether a grid has its channels last, their number, and the sizes of the other two axes."""
     is_last = grid_is_channels_last(space) if channels_last is None else channels_last
     shape = space.shape or ()
     return (True, shape[-1], shape[:-1]) if is_last else (False, shape[0], shape[1:])
@@ -112,14 +115,15 @@ def _channels_and_sides(space: gym.Space[Any], channels_last: bool | None) -> tu
 
 class GridOneHot(BaseFeaturesExtractor):
     """
-    One 0-or-1 plane for each code of each channel, flattened.
+    Encodes a grid of codes as one binary plane for each code of each channel, flattened.
 
-    It needs the codes as they are: give ``normalize_images=False`` beside it.
+    It needs the codes themselves, so use it with ``normalize_images=False``.
 
     :param observation_space: Box of three dimensions, channels first or last.
     :param codes: The codes that get a plane, one sequence for each channel; MiniGrid's by default. Fewer planes make
         a faster network: the coin game needs only ``[[0, 2, 8], [], [], []]`` (outside, wall, goal).
-    :param channels_last: Where the channels are; read off the shape by default.
+    :param channels_last: Whether the channels are the last axis; inferred from the shape by default.
+    :raises ValueError: If there is not one sequence of codes for each channel, or no code at all.
     """
 
     channel: torch.Tensor
@@ -144,6 +148,8 @@ class GridOneHot(BaseFeaturesExtractor):
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """
+        Encode the grids.
+
         :param observations: Codes ``[n, *shape]``, of any dtype.
         :return: float ``[n, features_dim]``.
         :raises ValueError: If the codes were divided by 255 (seen at the first grid that is not empty).
@@ -160,11 +166,12 @@ class GridOneHot(BaseFeaturesExtractor):
 
 class GridCNN(BaseFeaturesExtractor):
     """
-    2x2 convolutions with ReLU over a grid's channels, flattened: the paper's features.
+    Applies 2x2 convolutions with ReLU to a grid, and flattens the result: the paper's features.
 
     :param observation_space: Box of three dimensions, channels first or last.
     :param channels: The convolutions' output channels; the paper's ISR has 16 and 32.
-    :param channels_last: Where the channels are; read off the shape by default.
+    :param channels_last: Whether the channels are the last axis; inferred from the shape by default.
+    :raises ValueError: If the grid is too small for the convolutions.
     """
 
     def __init__(
@@ -187,6 +194,8 @@ class GridCNN(BaseFeaturesExtractor):
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """
+        Extract the features.
+
         :param observations: float ``[n, *shape]``.
         :return: float ``[n, features_dim]``.
         """

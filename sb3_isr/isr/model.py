@@ -21,6 +21,7 @@ from sb3_isr.common.spaces import check_spaces
 from sb3_isr.isr import file_format
 from sb3_isr.isr.action_encoders import ActionEncoder
 from sb3_isr.isr.extractors import AnySpaceExtractor
+from sb3_isr.isr.file_header import Header
 from sb3_isr.isr.networks import make_network, orthogonal_init
 from sb3_isr.labels.label_range import LabelRange
 
@@ -243,7 +244,7 @@ class InternalSocialReward(nn.Module):
         :raises ValueError: If ``label_range`` is not a range, or keyword arguments cannot be written as JSON.
         """
         label_range = None if self.label_range is None else self.label_range.check()
-        header = file_format.Header(self.observation_space, self.action_space, self.architecture, label_range)
+        header = Header(self.observation_space, self.action_space, self.architecture, label_range)
         file_format.write(Path(path), header, self.state_dict())
 
     @classmethod
@@ -255,8 +256,9 @@ class InternalSocialReward(nn.Module):
         device: torch.device | str = "auto",
     ) -> InternalSocialReward:
         """
-        Load what :meth:`save` wrote, on any machine and device. Nothing in the file is executed, so it may come from a
-        stranger.
+        Load what :meth:`save` wrote, on any machine and device.
+
+        Nothing in the file is executed, so it may come from a stranger.
 
         :param path: The file.
         :param features_extractor_class: The class, if the ISR was built with one that is neither sb3-isr's nor

@@ -18,8 +18,10 @@ AGENT = 10
 
 class ActionPlaneCNN(GridCNN):
     """
-    The features of the paper's ISR: a grid gets one more channel, which holds the action's number at the agent's cell,
-    and goes through :class:`~sb3_isr.GridCNN`.
+    The features of the paper's ISR, of a grid and an action.
+
+    The grid gets one more channel, which holds the action's number at the agent's cell, and goes through
+    :class:`~sb3_isr.GridCNN`.
 
     :param observation_space: MiniGrid's: a Box ``[width, height, channels]`` of codes.
     :param action_space: Discrete.

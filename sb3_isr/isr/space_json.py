@@ -1,4 +1,4 @@
-"""Gymnasium's spaces as JSON, read as if a stranger had written it."""
+"""Gymnasium's spaces as JSON. What is read is checked as if a stranger had written it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ _MAX_DIMENSIONS = 32
 
 def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
     """
+    Convert a space to JSON's types.
+
     :param space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
     :return: The space in JSON's types. A Dict's keys keep their order, and bounds are a number, or a flat list of
         them; infinite ones are written as text, since JSON has no infinity.
@@ -48,9 +50,12 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
 
 def space_from_json(value: Any) -> gym.Space[Any]:
     """
-    :param value: What :func:`space_to_json` returned, or anything else that JSON holds.
-    :return: The space. Dicts in Dicts are no spaces of ours.
-    :raises ValueError: If it is no such space, or a space of more than ``MAX_NUMBERS`` numbers.
+    Build a space from JSON's types.
+
+    :param value: What :func:`space_to_json` returned, or any other JSON value.
+    :return: The space.
+    :raises ValueError: If the value is not a supported space (a Dict in a Dict is none), or the space has more than
+        ``MAX_NUMBERS`` numbers.
     """
     if not (isinstance(value, dict) and value.get("type") == "Dict"):
         return _part_from_json(value)

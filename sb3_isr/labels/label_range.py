@@ -117,4 +117,5 @@ class LabelRange(NamedTuple):
             return None
         if len(bounds) != 2:
             raise ValueError(f"label_range must be two ascending finite numbers, got {reprlib.repr(bounds)}.")
-        return LabelRange(*bounds, None if values is None else tuple(values)).check()
+        low, high = bounds
+        return LabelRange(low, high, None if values is None else tuple(values)).check()

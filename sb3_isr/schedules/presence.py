@@ -1,9 +1,9 @@
 """
-Presence schedules: with what probability does the caregiver attend an episode that starts now?
+Presence schedules: the probability that the caregiver attends an episode that starts now.
 
-As Stable-Baselines3's schedules they are callables of the training progress that remains, from 1 down to 0. Their
-arguments are fractions of training that have passed, from 0 up to 1, because that is how people say it: "it leaves
-half way". YAML and command lines write them as text, ``leave_at_0.5``.
+Like Stable-Baselines3's schedules they are callables of the training progress that remains, from 1 down to 0. Their
+arguments are fractions of training that have passed, from 0 up to 1, because that is how people describe them ("it
+leaves half way"). YAML and command lines write them as text, ``leave_at_0.5``.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class LeaveAt:
 @dataclass(frozen=True)
 class Fade:
     """
-    The caregiver attends every episode until ``start``, then ever fewer (linearly), and none from ``end`` on.
+    The caregiver attends every episode until ``start``, then fewer and fewer (linearly), and none from ``end`` on.
 
-    :param start: Fraction of training at which the fading starts, in [0, 1].
-    :param end: Fraction of training at which it has left for good, in [0, 1], after ``start``.
+    :param start: Fraction of training at which the probability begins to fall, in [0, 1].
+    :param end: Fraction of training at which it reaches 0, in [0, 1], after ``start``.
     """
 
     start: float = 0.25
@@ -81,7 +81,7 @@ class Fade:
 @dataclass(frozen=True)
 class Visits:
     """
-    The caregiver leaves, and from then on looks in for a while at regular intervals.
+    The caregiver leaves, and from then on comes back for a while at regular intervals.
 
     :param departure: Fraction of training after which it first leaves, in [0, 1].
     :param period: Fraction of training from one departure to the next, in (0, 1].
@@ -145,11 +145,11 @@ def presence_schedule(presence: str | PresenceSchedule) -> PresenceSchedule:
 
 def attendance_probability(presence: PresenceSchedule, progress_remaining: float) -> float:
     """
-    QuerySchedule a schedule, and check what it says: schedules may be anyone's functions.
+    Evaluate a schedule, and check the result: a schedule may be any user's function.
 
     :param presence: The schedule.
-    :param progress_remaining: Training progress that remains, from 1 on; below 0 where a training goes on past the end
-        that was planned for it.
+    :param progress_remaining: Training progress that remains, from 1 down; below 0 where training continues past its
+        planned end.
     :return: The probability that the caregiver attends an episode that starts now, in [0, 1].
     :raises ValueError: If the schedule returns something else.
     """

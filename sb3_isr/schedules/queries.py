@@ -38,8 +38,10 @@ class AllQueries(QuerySchedule):
 @dataclass(frozen=True)
 class RandomQueries(QuerySchedule):
     """
-    Query the caregiver about random transitions. Of those that it attends, half are transitions that it rewards (or
-    reproaches), as far as there are, since without praise nothing is learned.
+    Query the caregiver about random transitions.
+
+    Half of those that it attends are transitions that it rewards (or reproaches), as far as there are, since without
+    praise nothing is learned.
 
     :param budget: The largest number of labels in all.
     :param attended_fraction: Fraction of the budget, in [0, 1], for transitions that it attends, spread evenly over its
@@ -80,9 +82,11 @@ class RandomQueries(QuerySchedule):
 @dataclass(frozen=True)
 class UncertaintyQueries(RandomQueries):
     """
-    As :class:`RandomQueries`, but after the caregiver has left it is queried about what matters: half of the queries
-    are about the transitions on which the ISR's members disagree most, the other half about those that the learner is
-    paid for, drawn in proportion to their ``R_i``. (All members may be wrong in the same way, and a learner that
+    Query the caregiver, after it has left, about what matters for the ISR.
+
+    Half of the queries are about the transitions on which the ISR's members disagree most, the other half about those
+    that the learner is paid for, drawn in proportion to their ``R_i``. While it attends, queries are those of
+    :class:`RandomQueries`. (All members may be wrong in the same way, and a learner that
     exploits them is paid for just that.)
 
     The ISR must have several members: ``isr_kwargs={"n_members": 5}``.

@@ -1,8 +1,8 @@
 """
 Entries, in the form of RL Zoo's YAML.
 
-A trial is an entry with some values changed, and a learner is built from an entry as RL Zoo builds it, so that the best
-trial can be run there.
+A trial is an entry with some values changed, and a learner is built from an
+entry as RL Zoo builds it, so that the best trial can be run there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CALLBACK = "sb3_isr.ZooISRCallback"
 
 #: Environments with a batched twin, which is bit for bit the same and many times as fast.
 BATCHED: dict[str, Callable[..., VecEnv]] = {
-    f"{env.__module__}:{env.__name__}": batched
+    f"sb3_isr.envs:{env.__name__}": batched
     for env, batched in ((CoinGameEnv, CoinGameVecEnv), (ProsocialEnv, ProsocialVecEnv))
 }
 

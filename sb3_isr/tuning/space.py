@@ -1,8 +1,8 @@
 """
 The search space.
 
-It has a plain function from a trial to arguments of ISRCallback for each part, the algorithm's own hyperparameters, and
-what a command line adds.
+For each part it has a plain function from a trial to arguments of ISRCallback; the algorithm's own hyperparameters and
+what a command line adds come to it.
 """
 
 from __future__ import annotations

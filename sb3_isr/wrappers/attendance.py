@@ -28,8 +28,9 @@ class Attendance:
 
     def end_episodes(self, dones: Array | bool) -> None:
         """
-        Remember where an episode starts next. Nothing is drawn before its first step, so that an episode's end and the
-        reset after it are one start.
+        Remember in which environments an episode starts next.
+
+        Nothing is drawn before its first step, so that an episode's end and the reset after it are one start.
 
         :param dones: Whether an episode ended, bool ``[n_envs]``, or one value for all environments.
         """
@@ -39,7 +40,7 @@ class Attendance:
         """Draw the presence for the episodes that start now."""
         if not self._starts.any():
             return
-        for i in np.flatnonzero(self._starts):
+        for i in np.flatnonzero(self._starts).tolist():
             self.present[i] = self.rngs[i].random() < self.probability
         self._starts[:] = False
         self.all_present = bool(self.present.all())

@@ -107,8 +107,8 @@ class Recorder:
 
         :return: The record; the recorder is empty afterwards.
         """
-        sums = self._sums.sum(axis=1).tolist()
-        statistics = RewardStatistics(self._transitions, *sums, self._episodes, self._social_return)
+        step_sums = self._sums.sum(axis=1).tolist()
+        statistics = RewardStatistics(*(self._transitions, *step_sums, self._episodes, self._social_return))
         labels = LabelBatch.concatenate(self._labels) if self._labels else None
         unattended = QueryPool(LabelBatch.concatenate(self._unattended)) if self._unattended else None
         self._labels, self._unattended = [], []

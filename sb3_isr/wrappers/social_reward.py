@@ -1,4 +1,4 @@
-"""A caregiver beside any Gymnasium environment."""
+"""SocialRewardWrapper: adds a caregiver to any Gymnasium environment."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from sb3_isr.caregivers.plain import PlainCaregiver, plain_caregiver
 
 class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """
-    Asks a caregiver about each transition, adds its reward ``R_s`` to the environment's ``R_e``, and says in
-    ``info["social_reward"]`` which part of the sum is social. No key means that the caregiver said nothing.
+    Asks a caregiver about each transition, and adds its reward ``R_s`` to the environment's ``R_e``.
 
-    A ``Monitor`` may be inside (``make_vec_env`` and RL Zoo put it there): the episode's return that it reports in
+    ``info["social_reward"]`` is the social part of the sum; without the key the caregiver gave no label.
+
+    A ``Monitor`` may be inside (``make_vec_env`` and RL Zoo put it there): the return of the episode that it reports in
     ``info["episode"]`` is then corrected by what the caregiver changed.
 
     :param env: Any environment.
-    :param caregiver: Who is asked. For YAML, also its dotted name, alone (``sb3_isr.TaskRewardCaregiver``) or with its
+    :param caregiver: The caregiver. For YAML, also its dotted name, alone (``sb3_isr.TaskRewardCaregiver``) or with its
         arguments (``{sb3_isr.NoisyCaregiver: {caregiver: sb3_isr.PraiseCaregiver, std: 0.1}}``). It is asked at every
         step, also in autonomy, where its answers measure what is lost and are used for nothing else. The wrapper keeps
         a copy, since a caregiver may remember an episode.
@@ -39,6 +40,8 @@ class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConst
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """
+        Start an episode.
+
         :param seed: Seeds the environment, and the caregiver too.
         :param options: Passed on.
         :return: The first observation and its info.
@@ -51,20 +54,22 @@ class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConst
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """
+        Step the environment, and ask the caregiver about the transition.
+
         :param action: Passed on.
         :return: Observation, ``R_e + R_s`` (a Python float), terminated, truncated and info.
-        :raises ValueError: If the caregiver says something that is neither a finite number nor None.
+        :raises ValueError: If the caregiver returns something that is neither a finite number nor None.
         """
-        told = copy.deepcopy(action)  # some environments write into the arrays that they gave or took
+        action_copy = copy.deepcopy(action)  # some environments write into the arrays that they gave or took
         observation, reward, terminated, truncated, info = self.env.step(action)
-        transition = Transition(self._observation, told, float(reward), observation, terminated, truncated, info)
+        transition = Transition(self._observation, action_copy, float(reward), observation, terminated, truncated, info)
         social_reward = self.caregiver.social_reward(transition)
         true_reward = self.caregiver.environment_reward(transition)
         info = {key: value for key, value in info.items() if key != "social_reward"}
         if social_reward is not None:
             if not math.isfinite(social_reward):
                 raise ValueError(
-                    f"A caregiver must return a finite number, or None to say nothing, but {self.caregiver!r} "
+                    f"A caregiver must return a finite number, or None for no label, but {self.caregiver!r} "
                     f"returned {social_reward!r}."
                 )
             info["social_reward"] = float(social_reward)

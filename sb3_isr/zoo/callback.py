@@ -1,4 +1,4 @@
-"""ZooISRCallback: ISRCallback for RL Zoo, which gives callbacks plain values and tells them nothing about the run."""
+"""ZooISRCallback: ISRCallback for RL Zoo, which passes plain values to callbacks and nothing about the run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from sb3_isr.schedules.query_scheduler import QueryCounts
 
 def isr_folder(model_path: str | os.PathLike[str]) -> Path:
     """
-    :param model_path: Where a learner is saved, with or without ``.zip``.
-    :return: The folder beside it in which its ISR is kept.
+    Get the folder in which a learner's ISR is kept.
+
+    :param model_path: Where the learner is saved, with or without ``.zip``.
+    :return: The folder beside it.
     """
     path = os.fspath(model_path)
     return Path(f"{path.removesuffix('.zip')}.isr")
@@ -26,13 +28,15 @@ def isr_folder(model_path: str | os.PathLike[str]) -> Path:
 
 class ZooISRCallback(ISRCallback):
     """
-    :class:`~sb3_isr.ISRCallback` for RL Zoo: whenever the learner is saved, be it the last, the best or a checkpoint,
-    the ISR and its labels are saved beside it, in a folder that ends in ``.isr``; and ``-i`` (``--trained-agent``)
-    goes on with those of the learner that it names. Presence then goes on where it was, in fractions of the first
-    training: who had left for good stays away, and who looked in goes on looking in.
+    An :class:`~sb3_isr.ISRCallback` for RL Zoo, which saves the ISR beside the learner.
 
-    Off-policy, what is in a replay buffer that RL Zoo loads stays as it is; ``relabel`` exchanges what is stored from
-    then on.
+    Whenever the learner is saved (the last one, the best one, checkpoints), the ISR and its labels are saved beside it,
+    in a folder that ends in ``.isr``. With ``-i`` (``--trained-agent``) training continues with the ISR and labels of
+    that agent. So does presence, in fractions of the first training: a caregiver who had left for good stays absent,
+    and one who came back at intervals still does.
+
+    Off-policy, the rewards in a replay buffer that RL Zoo loads stay as they are; ``relabel`` replaces those that are
+    stored from then on.
 
     The arguments are those of :class:`~sb3_isr.ISRCallback`.
     """
@@ -64,7 +68,7 @@ class ZooISRCallback(ISRCallback):
     def _progress(self) -> float:
         if not self._steps_planned:
             return super()._progress()
-        # Past the end the schedules go on.
+        # Schedules continue past the end of the first training.
         return (self._steps_before + self.model.num_timesteps) / self._steps_planned
 
     def _save(
@@ -73,10 +77,10 @@ class ZooISRCallback(ISRCallback):
         exclude: Iterable[str] | None = None,
         include: Iterable[str] | None = None,
     ) -> None:
-        """As the learner's own ``save``, and the ISR beside it."""
+        """Save the learner as its own ``save`` does, and the ISR beside it."""
         # This method is no part of the learner, and must not be pickled with it.
         type(self.model).save(self.model, path, exclude=[*(exclude or ()), "save"], include=include)  # type: ignore[arg-type]
-        if isinstance(path, BufferedIOBase):  # there is no beside
+        if isinstance(path, BufferedIOBase):  # in memory nothing is beside it
             return
         folder = isr_folder(path)
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +109,7 @@ class ZooISRCallback(ISRCallback):
 
 
 def _trained_agent() -> str | None:
-    # RL Zoo tells only its command line which agent it continues: read the same option from the same place.
+    # RL Zoo passes this option to no callback: read it from the command line as it does.
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("-i", "--trained-agent", default="")
     arguments, _ = parser.parse_known_args()

@@ -62,8 +62,13 @@ def make_env(form: str, action_space: gym.Space[Any] | None = None) -> VecEnv:
     return make_vec_env(make, 2)
 
 
+def relabelling(presence: str = "leave_at_0.5", **kwargs: Any) -> ISRCallback:
+    """A callback whose trainings are short."""
+    return ISRCallback(presence, trainer_kwargs={"gradient_steps": 20}, **{"relabel": True, **kwargs})
+
+
 class Recorded(VecISRReward):
-    """Keeps what the ISR was shown and what the environments were told, at each step."""
+    """Keeps the observations and actions of each step."""
 
     def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv)
@@ -84,9 +89,7 @@ def learned(form: str, algorithm: Any, **kwargs: Any) -> tuple[Any, ISRCallback,
     model = algorithm(
         policy, env, buffer_size=160, learning_starts=4, batch_size=4, seed=0, policy_kwargs=net, **kwargs
     )
-    callback = ISRCallback(
-        "leave_at_0.5", relabel=True, coefficient=2.0, gradient_steps=20, isr_kwargs={"net_arch": (8,)}
-    )
+    callback = relabelling(coefficient=2.0, isr_kwargs={"net_arch": (8,)})
     model.learn(2 * N_STEPS, callback=callback)
     return model, callback, env
 
@@ -95,10 +98,10 @@ def expected_rewards(callback: ISRCallback, env: Recorded) -> np.ndarray[Any, An
     """U of every step by hand, with the ISR as it is now: ``[n_steps, 2]``. Both scripts' episodes end at step 60."""
     rows = []
     for step, (observations, actions) in enumerate(env.record):
-        said = [script[step % len(script)] for script in SCRIPTS]
+        rewards = [script[step % len(script)] for script in SCRIPTS]
         internal = 2.0 * callback.isr.predict(observations, actions)
-        social = np.array([social or 0.0 for _, social in said])
-        rows.append([e for e, _ in said] + (social if step < N_STEPS // 2 else internal))
+        social = np.array([social or 0.0 for _, social in rewards])
+        rows.append([e for e, _ in rewards] + (social if step < N_STEPS // 2 else internal))
     return np.array(rows)
 
 
@@ -116,7 +119,7 @@ def expected_rewards(callback: ISRCallback, env: Recorded) -> np.ndarray[Any, An
     ],
     ids=["box", "n-step", "memory", "scaled-actions", "dict-scaled", "dict", "discrete", "image"],
 )
-def test_stored_rewards_are_as_if_composed_now(form: str, algorithm: Any, kwargs: dict[str, Any]) -> None:
+def test_stored_rewards_are_those_of_the_isr_as_it_is_now(form: str, algorithm: Any, kwargs: dict[str, Any]) -> None:
     model, callback, env = learned(form, algorithm, **kwargs)
     buffer = model.replay_buffer
     assert buffer.full  # 80 rows for 120 steps: it has wrapped around
@@ -136,18 +139,18 @@ def test_stored_rewards_are_as_if_composed_now(form: str, algorithm: Any, kwargs
 def test_rewards_are_relabelled_under_vec_normalize() -> None:
     env = Recorded(make_env("box"))
     model = DQN("MlpPolicy", VecNormalize(env, norm_reward=False), buffer_size=1000, learning_starts=4, seed=0)
-    callback = ISRCallback("leave_at_0.5", relabel=True, coefficient=2.0, gradient_steps=20)
+    callback = relabelling(coefficient=2.0)
     model.learn(2 * N_STEPS, callback=callback)
     callback.train()
     assert model.replay_buffer is not None
     np.testing.assert_allclose(model.replay_buffer.rewards[:N_STEPS], expected_rewards(callback, env), atol=1e-5)
 
 
-def test_training_in_autonomy_leaves_nothing_stale() -> None:
+def test_training_in_autonomy_leaves_no_stored_reward_stale() -> None:
     """The caregiver fades out, so that the ISR is trained again and again while it rewards."""
     env = Recorded(make_env("box"))
     model = DQN("MlpPolicy", env, buffer_size=1000, learning_starts=4, batch_size=4, seed=0, policy_kwargs=NET)
-    callback = ISRCallback("fade_0.2_1.0", relabel=True, train_every=14, gradient_steps=20)
+    callback = relabelling("fade_0.2_1.0", train_every=14)
     model.learn(2 * N_STEPS, callback=callback)
     callback.train()
     assert model.replay_buffer is not None
@@ -162,7 +165,7 @@ def test_training_in_autonomy_leaves_nothing_stale() -> None:
 def test_the_gymnasium_wrapper_can_be_relabelled_too() -> None:
     env = DummyVecEnv([lambda: ISRRewardWrapper(ScriptedEnv(SCRIPTS[0]))])
     model = DQN("MlpPolicy", env, learning_starts=4, buffer_size=200, seed=0)
-    callback = ISRCallback("leave_at_0.5", relabel=True, gradient_steps=20)
+    callback = relabelling()
     model.learn(80, callback=callback)
     buffer = model.replay_buffer
     assert buffer is not None
@@ -173,10 +176,10 @@ def test_the_gymnasium_wrapper_can_be_relabelled_too() -> None:
         callback.train()
 
 
-def test_without_it_stored_rewards_stay_as_they_were_composed() -> None:
+def test_without_relabelling_stored_rewards_stay_as_they_were() -> None:
     env = VecISRReward(scripted_vec_env(SCRIPTS))
     model = DQN("MlpPolicy", env, learning_starts=4, buffer_size=1000, seed=0)
-    callback = ISRCallback("leave_at_0.5", gradient_steps=20)
+    callback = relabelling(relabel=False)
     model.learn(200, callback=callback)
     assert model.replay_buffer is not None
     before = model.replay_buffer.rewards.copy()
@@ -184,7 +187,7 @@ def test_without_it_stored_rewards_stay_as_they_were_composed() -> None:
     np.testing.assert_array_equal(model.replay_buffer.rewards, before)
 
 
-def test_where_it_cannot_work_it_is_refused_at_once() -> None:
+def test_where_relabelling_cannot_work_it_is_refused_when_training_starts() -> None:
     with pytest.raises(ValueError, match="PPO has none; leave it out"):
         PPO("MlpPolicy", VecISRReward(scripted_vec_env(SCRIPTS))).learn(8, callback=ISRCallback(relabel=True))
     stacked = VecFrameStack(VecISRReward(scripted_vec_env(SCRIPTS)), 2)

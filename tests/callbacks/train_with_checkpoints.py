@@ -7,6 +7,9 @@ prints the step at the start of each rollout, and at the end leaves FOLDER/final
 """
 
 import sys
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,15 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from sb3_isr import ISRCallback, SocialRewardWrapper, SparseCaregiver, TaskRewardCaregiver, VecISRReward
+from sb3_isr import (
+    HackingWatch,
+    ISRCallback,
+    ISRCheckpoint,
+    SocialRewardWrapper,
+    SparseCaregiver,
+    TaskRewardCaregiver,
+    VecISRReward,
+)
 
 QUICK: dict[str, Any] = {"seed": 0, "device": "cpu", "policy_kwargs": {"net_arch": [8]}}
 OFF_POLICY: dict[str, Any] = {**QUICK, "learning_starts": 50, "buffer_size": 400, "batch_size": 16}
@@ -41,38 +52,49 @@ def task(name: str) -> tuple[type[BaseAlgorithm], VecEnv, dict[str, Any], dict[s
     return DQN, env, {**OFF_POLICY, "n_steps": 3}, {"presence": "leave_at_0.5", "relabel": True}
 
 
-class SayStep(BaseCallback):
-    """Says where training is."""
+class RolloutStarts(BaseCallback):
+    """Calls a function with the step at the start of each rollout."""
+
+    def __init__(self, function: Callable[[int], object]) -> None:
+        super().__init__()
+        self.function = function
 
     def _on_rollout_start(self) -> None:
-        print(self.model.num_timesteps, flush=True)
+        self.function(self.model.num_timesteps)
 
     def _on_step(self) -> bool:
         return True
 
 
-def main(name: str, folder: Path, total: int = 768) -> None:
-    torch.set_num_threads(1)
+def train(name: str, folder: Path, on_rollout_start: Callable[[int], object], total: int = 768) -> None:
+    """Train to the end, from the newest checkpoint if there is one, and write what was learned."""
     algorithm, env, kwargs, isr_kwargs = task(name)
+    checkpoint = ISRCheckpoint(folder / "checkpoints", every=128)
+    watch = HackingWatch(max_doubt=1e-3, remedy="lower", window=50)
     callback = ISRCallback(
-        **isr_kwargs, train_every=100, gradient_steps=5, checkpoint_dir=folder / "checkpoints", checkpoint_every=128
+        **isr_kwargs, train_every=100, trainer_kwargs={"gradient_steps": 5}, callback=[watch, checkpoint]
     )
-    if callback.can_resume(folder / "checkpoints"):
-        model = callback.resume(algorithm, env, device="cpu")
+    if checkpoint.can_resume():
+        model = checkpoint.resume(algorithm, env, device="cpu")
     else:
-        model = algorithm("MlpPolicy", env, **kwargs)
-    model.learn(total - model.num_timesteps, callback=[callback, SayStep()], reset_num_timesteps=False)
-    labels = callback.store
+        model = algorithm("MlpPolicy", env, **deepcopy(kwargs))  # SB3 writes into policy_kwargs
+    model.learn(
+        total - model.num_timesteps, callback=[callback, RolloutStarts(on_rollout_start)], reset_num_timesteps=False
+    )
+    labels = callback.store.labels()
+    held_out = list(callback.store.held_out_batches())
     np.savez(
         folder / "final.npz",
-        labels=labels._social_rewards[: len(labels)],
-        observations=np.asarray(labels._observations)[: len(labels)],
-        actions=labels._actions[: len(labels)],
-        held_out=labels._is_held_out[: len(labels)],
+        labels=labels.social_rewards,
+        observations=np.asarray(labels.observations),
+        actions=labels.actions,
+        held_out=np.concatenate([batch.actions for batch in held_out]),
+        alarms=np.array(watch.alarms),
         isr=torch.cat([p.detach().flatten() for p in callback.isr.parameters()]).numpy(),
         policy=torch.cat([p.detach().flatten() for p in model.policy.parameters()]).numpy(),
     )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    torch.set_num_threads(1)
+    train(sys.argv[1], Path(sys.argv[2]), partial(print, flush=True))

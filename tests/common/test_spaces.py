@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from sb3_isr.common.spaces import check_spaces, least_element
+from sb3_isr.common.spaces import check_spaces, parts
 
 BOX = spaces.Box(-1, 1, (3,), np.float32)
 TWO = spaces.Discrete(2)
@@ -20,7 +20,9 @@ TWO = spaces.Discrete(2)
         (spaces.MultiBinary((2, 3)), BOX),
     ],
 )
-def test_the_spaces_of_stable_baselines3(observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
+def test_spaces_of_stable_baselines3_are_accepted(
+    observation_space: gym.Space[Any], action_space: gym.Space[Any]
+) -> None:
     check_spaces(observation_space, action_space)
 
 
@@ -46,19 +48,6 @@ def test_other_spaces_are_refused(
         check_spaces(observation_space, action_space)
 
 
-@pytest.mark.parametrize(
-    "space",
-    [
-        BOX,
-        spaces.Box(np.array([1, -3], np.float32), np.array([2, -2], np.float32)),
-        spaces.Discrete(3, start=-2),
-        spaces.MultiDiscrete([2, 3], start=[1, 4]),
-        spaces.MultiBinary((2, 3)),
-        spaces.Dict({"a": BOX, "b": TWO}),
-    ],
-    ids=str,
-)
-def test_the_least_element_is_in_the_space(space: gym.Space[Any]) -> None:
-    batch = least_element(space)
-    element = {key: value[0] for key, value in batch.items()} if isinstance(batch, dict) else batch[0]
-    assert space.contains(element)
+def test_parts_keep_the_order_of_a_dict() -> None:
+    assert parts(BOX) == {"": BOX}
+    assert list(parts(spaces.Dict([("b", BOX), ("a", TWO)])).items()) == [("b", BOX), ("a", TWO)]

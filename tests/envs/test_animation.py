@@ -1,4 +1,4 @@
-"""`sb3-isr animate`, as a user runs it."""
+"""The command `sb3-isr animate`, as a user runs it."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,7 @@ from sb3_isr.envs import ProsocialEnv
 
 @pytest.fixture(scope="module")
 def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One that has learned nothing yet, and so tries everything."""
+    """An untrained model, which tries all actions."""
     path = tmp_path_factory.mktemp("learner") / "learner.zip"
     PPO("MlpPolicy", ProsocialEnv(), seed=0, device="cpu").save(path)
     return path
@@ -29,7 +29,7 @@ def frames(path: Path) -> list[np.ndarray]:
     return pictures
 
 
-def test_learners_are_shown_side_by_side_for_an_episode(learner: Path, tmp_path: Path) -> None:
+def test_an_episode_of_each_learner_side_by_side(learner: Path, tmp_path: Path) -> None:
     out = tmp_path / "new folder" / "two.gif"
     assert main(["animate", f"one={learner}", f"the = other={learner}", "--out", str(out), "--seed", "3"]) == 0
     pictures = frames(out)
@@ -39,7 +39,7 @@ def test_learners_are_shown_side_by_side_for_an_episode(learner: Path, tmp_path:
     assert first is not None
     for left in (0, pictures[0].shape[1] - 224):
         shown = pictures[0][-224:, left : left + 224].astype(int)
-        assert np.abs(shown - first).mean() < 2, "the maze of that seed, but for the palette"
+        assert np.abs(shown - first).mean() < 2, "not the maze of that seed (the palette differs slightly)"
     assert (pictures[0][:-224, :224] != pictures[0][:-224, -224:]).any(), "the titles differ"
     assert all((one != other).any() for one, other in pairwise(pictures))
     assert out.stat().st_size < 1_000_000
@@ -49,11 +49,11 @@ def test_learners_are_shown_side_by_side_for_an_episode(learner: Path, tmp_path:
     for i in range(len(pictures)):
         gif.seek(i)
         durations.append(gif.info["duration"])
-    # A frame like the one before is not stored twice, but shown longer: 100 steps of an eighth of a second, and one.
+    # Repeated frames are merged into a longer one: 101 frames of an eighth of a second in all.
     assert sum(durations) == pytest.approx(101 * 125, rel=0.05)
 
 
-def test_the_same_seed_is_the_same_animation(learner: Path, tmp_path: Path) -> None:
+def test_the_seed_decides_the_animation(learner: Path, tmp_path: Path) -> None:
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         main(["animate", f"x={learner}", "--out", str(tmp_path / name) + ".gif", "--seed", seed])
     a, b, c = ((tmp_path / f"{name}.gif").read_bytes() for name in "abc")
@@ -61,7 +61,7 @@ def test_the_same_seed_is_the_same_animation(learner: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("argument", ["learner.zip", "title=not_there.zip", "=learner.zip"])
-def test_what_is_no_learner_is_refused(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_learners_are_refused(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["animate", argument])
     assert f"a learner must be TITLE=FILE with a file that is there, got {argument}" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The coin game's rules, each worked out by hand, and its view against MiniGrid's own."""
+"""The rules of the coin game, each worked out by hand, and its view compared with MiniGrid's own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from minigrid.core.world_object import Goal, Wall, WorldObj
 from stable_baselines3.common.env_checker import check_env as check_sb3_env
 
 from sb3_isr.envs.coin_game.env import CoinGameEnv
-from sb3_isr.envs.coin_game.rules import MAPS, CoinGameRules, Placement
+from sb3_isr.envs.coin_game.maps import MAPS
+from sb3_isr.envs.coin_game.rules import CoinGameRules, Placement
 
 LEFT, RIGHT, FORWARD = 0, 1, 2
 COST = 0.045  # 0.9 / 20
@@ -32,8 +33,7 @@ def cells_of(env: CoinGameEnv, kind: type[WorldObj]) -> set[tuple[int, int]]:
 
 
 def view_by_minigrid(env: CoinGameEnv) -> np.ndarray:
-    """The observation from MiniGrid's encoding and its transform into the agent's view, whose agent is at the bottom
-    and not in the middle; cell by cell."""
+    """The observation, cell by cell, from MiniGrid's encoding and its transform, which has the agent at the bottom."""
     size = env.agent_view_size
     view = np.zeros((size, size, 4), dtype=np.uint8)
     codes = env.grid.encode()
@@ -61,7 +61,7 @@ def test_steps_by_hand() -> None:
     # action, reward, cell and direction after it
     for action, reward, pos, direction in [
         (FORWARD, -COST, (2, 1), 0),
-        (FORWARD, -COST, (2, 1), 0),  # the inner wall blocks, and the move costs all the same
+        (FORWARD, -COST, (2, 1), 0),  # the inner wall blocks, but the move costs
         (LEFT, 0.0, (2, 1), 3),
         (FORWARD, -COST, (2, 1), 3),  # so does the outer wall
         (RIGHT, 0.0, (2, 1), 0),
@@ -77,7 +77,7 @@ def test_steps_by_hand() -> None:
     obs, got, terminated, truncated, info = env.step(FORWARD)
     assert (got, terminated, truncated, info) == (PRAISE, False, False, {"social_reward": PRAISE})
     assert env.step_count == 7
-    assert env.agent_pos not in cells_of(env, Goal), "the agent stands on a goal, so nothing was laid out anew"
+    assert env.agent_pos not in cells_of(env, Goal), "no new layout was generated: the agent stands on a goal"
     np.testing.assert_array_equal(obs, view_by_minigrid(env))
 
 
@@ -103,7 +103,7 @@ def test_rewards_are_plain_floats() -> None:
 
 
 @pytest.mark.parametrize("size", [4, 5, 7, 10])
-def test_the_view_is_minigrids_own_with_the_agent_in_the_middle(size: int) -> None:
+def test_the_view_is_minigrids_own_with_the_agent_in_the_center(size: int) -> None:
     env = CoinGameEnv(n_walls=size - 3, size=size)
     turned = set()
     for seed in range(40):
@@ -124,7 +124,7 @@ def test_the_view_turns_with_the_agent(direction: int, goal_in_view: tuple[int, 
     obs = env.gen_obs()
     assert [tuple(cell) for cell in np.argwhere(obs[..., 3])] == [goal_in_view]
     assert obs[goal_in_view].tolist() == [8, 1, 0, 1]
-    assert obs[4, 4].tolist() == AGENT_CODE, "an absolute direction must not leak into a view that is turned"
+    assert obs[4, 4].tolist() == AGENT_CODE, "an absolute direction must not leak into a rotated view"
 
 
 def test_an_observation_is_the_callers_own() -> None:
@@ -175,7 +175,7 @@ def test_placements_are_uniform() -> None:
         (placements.goal - placements.agent, None),
     ]:
         _, counts = np.unique(cells, axis=0, return_counts=True)
-        if expected is None:  # goal and agent are apart, and every way of being apart within 5x5 is met
+        if expected is None:  # never the same cell, and every other offset within 5x5 occurs
             assert len(counts) == 9 * 9 - 1
         else:
             assert len(counts) == 25
@@ -205,7 +205,7 @@ def test_maps_by_their_pictures(name: str) -> None:
     assert set(PICTURES) == set(MAPS)
 
 
-def test_a_map_of_ones_own_replaces_the_random_walls() -> None:
+def test_a_custom_map_replaces_the_random_walls() -> None:
     env = CoinGameEnv(n_walls=3, layout=[[1, 1], [5, 5]])  # lists, as YAML gives them
     env.reset(seed=0)
     assert cells_of(env, Wall) == {(1, 1), (5, 5)}
@@ -219,14 +219,14 @@ def test_a_map_of_ones_own_replaces_the_random_walls() -> None:
         ({"layout": [(3, 6)]}, r"from 1 to 5 .*got \[\(3, 6\)\]"),
         ({"layout": "plus", "size": 5}, r"from 1 to 3 .*larger size"),
         ({"layout": [(2, 2), (2, 2)]}, "each cell once"),
-        ({"layout": [(1, 1), (1, 2), (2, 1)], "size": 4}, "take 0 to 2 walls .*got 3 walls"),
-        ({"n_walls": 24}, "take 0 to 23 walls .*got 24 walls"),
-        ({"n_walls": -1}, "take 0 to 23 walls .*got -1 walls"),
+        ({"layout": [(1, 1), (1, 2), (2, 1)], "size": 4}, "choose 0 to 2 walls .*got 3 walls"),
+        ({"n_walls": 24}, "choose 0 to 23 walls .*got 24 walls"),
+        ({"n_walls": -1}, "choose 0 to 23 walls .*got -1 walls"),
         ({"size": 3}, "at least 4, .*got 3"),
         ({"max_steps": 0}, "at least 1, got 0"),
     ],
 )
-def test_an_argument_that_allows_no_game_is_refused(kwargs: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_refused(kwargs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         CoinGameEnv(**kwargs)
 
@@ -252,7 +252,7 @@ def test_rendering_shows_the_agent_where_it_is() -> None:
     assert (images[0][start] != images[1][start]).any()
     assert (images[1][start] != images[2][start]).any()
     assert (images[1][next_cell] != images[2][next_cell]).any()
-    # No part of the grid is highlighted as being in view: the agent sees all of it.
+    # No part of the grid is highlighted as visible, because the agent sees all of it.
     np.testing.assert_array_equal(images[2], env.grid.render(tile, (2, 1), 0))
 
 

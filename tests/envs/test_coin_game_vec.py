@@ -1,4 +1,4 @@
-"""The batched coin game gives what the single one gives, and keeps SB3's conventions."""
+"""The batched coin game returns what the single one returns, and follows SB3's conventions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_isr.envs.coin_game.env import CoinGameEnv
-from sb3_isr.envs.coin_game.rules import MAPS, Placement
+from sb3_isr.envs.coin_game.maps import MAPS
+from sb3_isr.envs.coin_game.rules import Placement
 from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
 
 LEFT, RIGHT, FORWARD = 0, 1, 2
@@ -34,7 +35,7 @@ def step(venv: CoinGameVecEnv, actions: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def assert_same_infos(got: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
-    """Equal keys, values and types, but for the time of day."""
+    """Check for equal keys, values and types, except for Monitor's time."""
     for one, other in zip(got, expected, strict=True):
         assert one.keys() == other.keys()
         for key, value in one.items():
@@ -77,7 +78,7 @@ def test_equals_the_single_game_step_for_step(kwargs: dict[str, Any]) -> None:
 
 
 def test_steps_by_hand() -> None:
-    # In each game a wall is at (3, 1) and the goal at (2, 2); only agents differ: where, and facing where.
+    # In each game a wall is at (3, 1) and the goal at (2, 2); only the agents' cells and directions differ.
     agents = [((1, 1), 0), ((2, 1), 0), ((2, 1), 1), ((2, 1), 3), ((4, 4), 2)]
     venv = CoinGameVecEnv(5, n_walls=1)
     venv.seed(0)
@@ -122,7 +123,7 @@ def test_what_was_returned_is_never_written_to_again() -> None:
     returned += [info["terminal_observation"] for info in infos]
     copies = [array.copy() for array in returned]
     for array in returned:
-        array += array.dtype.type(1)  # nor does the game mind what its caller does with it
+        array += array.dtype.type(1)  # nor does the game depend on what its caller does with them
     actions = random_actions(50, 4)
     trajectory = [step(venv, action)[0] for action in actions]
     for array, copy in zip(returned, copies, strict=True):
@@ -145,11 +146,11 @@ def play(num_envs: int, seed: int) -> np.ndarray:
 def test_the_seed_decides_everything() -> None:
     np.testing.assert_array_equal(play(4, seed=1), play(4, seed=1))
     assert (play(4, seed=1) != play(4, seed=2)).any()
-    # One game's luck depends neither on the other games nor on their number.
+    # A game depends neither on the other games nor on their number.
     np.testing.assert_array_equal(play(4, seed=1)[:, :2], play(2, seed=1))
 
 
-def test_sb3_trains_on_it_and_finds_monitors_figures() -> None:
+def test_sb3_trains_on_it_and_finds_monitors_infos() -> None:
     venv = CoinGameVecEnv(4)
     model = PPO("MlpPolicy", venv, n_steps=20, batch_size=40, n_epochs=1, seed=0, device="cpu").learn(80)
     assert len(model.ep_info_buffer or ()) == 4
@@ -160,7 +161,7 @@ def test_sb3_trains_on_it_and_finds_monitors_figures() -> None:
     assert all(-0.9 <= r <= 8.0 for r in np.asarray(returns))
 
 
-def test_what_each_game_cannot_have_of_its_own_is_refused() -> None:
+def test_attributes_methods_and_images_of_single_games_are_refused() -> None:
     venv = CoinGameVecEnv(2)
     with pytest.raises(AttributeError, match=r"'max_steps' cannot be set.*DummyVecEnv"):
         venv.set_attr("max_steps", 30)
@@ -191,5 +192,5 @@ def test_actions_out_of_the_space_are_refused(actions: np.ndarray) -> None:
 def test_arguments_are_checked_as_in_the_single_game() -> None:
     with pytest.raises(ValueError, match="num_envs must be at least 1, got 0"):
         CoinGameVecEnv(0)
-    with pytest.raises(ValueError, match=r"take 0 to 23 walls .*got 24 walls"):
+    with pytest.raises(ValueError, match=r"choose 0 to 23 walls .*got 24 walls"):
         CoinGameVecEnv(1, n_walls=24)

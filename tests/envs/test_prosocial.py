@@ -1,4 +1,4 @@
-"""The prosocial game's rules, each worked out by hand, and what the learner sees of them."""
+"""The rules of the prosocial game, each worked out by hand, and the learner's view."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROWS = PICTURE.split()
 
 
 def find(letters: str) -> list[tuple[int, int]]:
-    """Where in the picture these letters are."""
+    """The cells of the picture with these letters."""
     return [(x, y) for y, row in enumerate(ROWS) for x, letter in enumerate(row) if letter in letters]
 
 
@@ -45,7 +45,7 @@ TO_THE_BALL = [FORWARD, FORWARD, TURN_LEFT, FORWARD, FORWARD, TURN_RIGHT, FORWAR
 
 
 def game(seed: int = 0, learner: int = LEFT, caregiver: int = LEFT, **kwargs: Any) -> ProsocialEnv:
-    """The game of the picture."""
+    """The game in the picture."""
     env = ProsocialEnv(**kwargs)
     env.reset(seed=seed)
     env.world.place(0, LAYOUT, [learner, caregiver])
@@ -59,7 +59,7 @@ def test_keeps_the_contracts_of_gymnasium_and_sb3() -> None:
         check_sb3_env(ProsocialEnv())
 
 
-def test_the_learner_clears_the_way_and_is_praised_when_the_caregiver_is_there() -> None:
+def test_the_learner_clears_the_way_and_is_praised_when_the_caregiver_reaches_its_goal() -> None:
     env = game()
     for action in TO_THE_BALL:
         _, reward, _, _, info = env.step(action)
@@ -70,12 +70,12 @@ def test_the_learner_clears_the_way_and_is_praised_when_the_caregiver_is_there()
     assert info["caregiver_action"] == FORWARD
     for action in (PICK_UP, TURN_RIGHT, TURN_RIGHT, FORWARD, TURN_LEFT, FORWARD):
         env.step(action)
-    assert env.world.cell(LEARNER) == (1, 3), "off the caregiver's way, with the ball"
+    assert env.world.cell(LEARNER) == (1, 3), "the learner is off the caregiver's way, with the ball"
     rewards: list[float] = []
     while not rewards or rewards[-1] == 0.0:
         _, reward, _, _, info = env.step(STILL)
         rewards.append(reward)
-    # From just behind the learner, whom it had to wait for: 5 cells and 3 turns to go at most, some of them walked.
+    # The caregiver waited just behind the learner, so it has at most 5 cells and 3 turns to go, and some are done.
     assert 5 <= len(rewards) <= 12
     assert rewards[-1] == info["social_reward"] == PRAISE
     assert env.world.layouts[0] != LAYOUT
@@ -108,7 +108,7 @@ def both_step_forward(seed: int) -> tuple[tuple[int, int], tuple[int, int]]:
     env = game(seed)
     for action in [*TO_THE_BALL, STILL]:
         env.step(action)
-    env.world.codes[env.world.index(np.array(LAYOUT.ball)), 0] = 1  # as if it had never been there
+    env.world.codes[env.world.index(np.array(LAYOUT.ball)), 0] = 1  # remove the ball
     env.step(FORWARD)
     return env.world.cell(LEARNER), env.world.cell(CAREGIVER)
 
@@ -133,7 +133,7 @@ def test_the_ball_is_put_down_only_into_an_empty_cell() -> None:
     env.step(FORWARD)
     assert env.world.cell(LEARNER) == (2, 4), "the ball lies ahead and blocks"
     env.step(PICK_UP)
-    env.step(PICK_UP)  # there is nothing
+    env.step(PICK_UP)  # no effect: the ball is not there any more
     env.step(FORWARD)
     assert env.world.cell(LEARNER) == (2, 3)
 
@@ -164,7 +164,7 @@ def test_only_the_caregivers_arrival_counts() -> None:
 
 
 def view_by_hand(env: ProsocialEnv) -> np.ndarray:
-    """Each cell of the maze, put where the learner sees it."""
+    """The view, put together cell by cell."""
     world, layout = env.world, env.world.layouts[0]
     me, facing = np.array(world.cell(LEARNER)), int(world.directions[0, LEARNER])
     forward = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)][facing])
@@ -202,7 +202,7 @@ def test_the_learner_sees_the_whole_maze_from_where_it_is() -> None:
     assert obs[4, 4].tolist() == [10, 0, 0, 0, 1], "the goal is seen under the learner"
 
 
-def test_the_isr_hears_both_actions() -> None:
+def test_the_isr_receives_both_actions() -> None:
     env = game(caregiver=UP)
     *_, info = env.step(TURN_RIGHT)
     assert info["isr_action"].tolist() == [TURN_RIGHT, TURN_LEFT]
@@ -235,7 +235,7 @@ def test_an_unknown_action_is_refused() -> None:
         ProsocialEnv(max_steps=0)
 
 
-def test_the_picture_shows_who_is_where_and_who_carries() -> None:
+def test_rendering_shows_where_the_agents_are_and_what_they_carry() -> None:
     env = game(render_mode="rgb_array")
     pictures = [env.render()]
     for action in [*TO_THE_BALL, PICK_UP]:
@@ -246,8 +246,8 @@ def test_the_picture_shows_who_is_where_and_who_carries() -> None:
         assert (one != other).any()
     assert (tiles["L"] != tiles["C"]).any(), "same direction, other colour"
     np.testing.assert_array_equal(tile(pictures[0], 4, 1), tile(pictures[0], 3, 3))  # empty
-    np.testing.assert_array_equal(tile(pictures[-1], *LAYOUT.ball), tile(pictures[0], 3, 3))  # and now so is this
-    assert (tile(pictures[-1], 2, 4) != tile(pictures[-2], 2, 4)).any(), "what is carried can be seen"
+    np.testing.assert_array_equal(tile(pictures[-1], *LAYOUT.ball), tile(pictures[0], 3, 3))  # empty now
+    assert (tile(pictures[-1], 2, 4) != tile(pictures[-2], 2, 4)).any(), "the ball that the learner carries is drawn"
     assert ProsocialEnv().render() is None
 
 

@@ -1,4 +1,4 @@
-"""What every maze of the prosocial game is like, over thousands of seeds."""
+"""Properties that every layout of the prosocial game has, over thousands of seeds."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ INNER = [(x, y) for x in range(1, 6) for y in range(1, 6)]
 
 
 def drawn(seed: int) -> Layout:
-    """As each of the game's interfaces draws it."""
+    """A layout as each environment of the game draws it."""
     world = ProsocialWorld(1, max_steps=100)
-    world.lay_out([0], [np.random.default_rng(seed)])
+    world.generate_layouts([0], [np.random.default_rng(seed)])
     return world.layouts[0]
 
 
 def neighbours(cell: Cell, maze: frozenset[Cell]) -> set[Cell]:
-    """The open cells beside one."""
+    """The open neighbours of a cell."""
     x, y = cell
     return {(x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)} & maze
 
 
 def connected(cell: Cell, maze: frozenset[Cell]) -> set[Cell]:
-    """The open cells that can be walked to from one."""
+    """The open cells that can be reached from a cell."""
     reached: set[Cell] = set()
     border = {cell}
     while border:
@@ -37,7 +37,7 @@ def connected(cell: Cell, maze: frozenset[Cell]) -> set[Cell]:
 
 @settings(max_examples=2000, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32 - 1))
-def test_every_layout_asks_for_help_and_help_is_possible(seed: int) -> None:
+def test_in_every_layout_help_is_necessary_and_possible(seed: int) -> None:
     maze, ball, caregiver, goal, learner = drawn(seed)
     # Walls: eight of the inner cells, and the whole border.
     assert maze <= set(INNER)
@@ -47,17 +47,17 @@ def test_every_layout_asks_for_help_and_help_is_possible(seed: int) -> None:
             block = [cell in maze for cell in ((x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1))]
             assert 0 < sum(block) < 4
             assert block not in ([True, False, False, True], [False, True, True, False])
-    # All hangs together, by one way only: a tree has one edge fewer than cells.
+    # All cells are connected, by one path only: a tree has one edge fewer than cells.
     assert connected(ball, maze) == maze
     degrees = {cell: len(neighbours(cell, maze)) for cell in maze}
     assert sum(degrees.values()) == 2 * (len(maze) - 1)
-    # The ball cuts the way where most corridors meet; the others are at dead ends, the learner on the goal's side.
+    # The ball blocks the way where most corridors meet; all else is at dead ends, the learner on the goal's side.
     assert degrees[ball] == max(degrees.values())
     assert [degrees[cell] for cell in (caregiver, goal, learner)] == [1, 1, 1]
     goals_side = connected(goal, maze - {ball})
     assert caregiver not in goals_side
     assert learner in goals_side - {goal}
-    # The caregiver's way, a step at a time, is the shortest, and leads over the ball.
+    # The caregiver's way, step by step, is the shortest and passes the ball.
     way = [caregiver]
     while way[-1] != goal:
         step = [(1, 0), (0, 1), (-1, 0), (0, -1)][ways(maze, goal)[way[-1]]]
@@ -67,19 +67,19 @@ def test_every_layout_asks_for_help_and_help_is_possible(seed: int) -> None:
     assert ball in way
 
 
-def test_there_are_many_and_each_only_once() -> None:
-    # Counted by another program, which tried the walls in another order.
+def test_the_number_of_mazes_and_layouts() -> None:
+    # Counted by an independent program that tries the walls in another order.
     assert len(mazes()) == len(set(mazes())) == 1072
     assert len(layouts()) == len(set(layouts())) == 23840
 
 
-def test_the_seed_decides_which() -> None:
+def test_the_seed_decides_the_layout() -> None:
     assert drawn(1) == drawn(1)
     assert len({drawn(seed) for seed in range(100)}) > 95
 
 
-def test_every_maze_is_as_it_was_turned_and_mirrored() -> None:
-    """No rule knows left from right, so a maze that is missing would be a mistake in the search for them."""
+def test_the_mazes_are_symmetric() -> None:
+    """No rule distinguishes directions, so a missing mirror image would be an error in the search."""
     found = set(mazes())
     assert {frozenset((y, x) for x, y in maze) for maze in found} == found
     assert {frozenset((6 - x, y) for x, y in maze) for maze in found} == found

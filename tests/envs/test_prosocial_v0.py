@@ -38,7 +38,7 @@ def test_with_the_scripted_caregiver_it_is_the_gymnasium_game() -> None:
     assert both.agents == []
 
 
-def test_each_agent_sees_itself_in_the_middle_and_the_other_in_its_own_colour() -> None:
+def test_each_agent_sees_itself_in_the_center_and_the_other_in_its_colour() -> None:
     env = prosocial_v0.parallel_env()
     observations, _ = env.reset(seed=0)
     assert observations["learner"][4, 4].tolist() == [10, 0, 0, 0, 0]
@@ -48,7 +48,7 @@ def test_each_agent_sees_itself_in_the_middle_and_the_other_in_its_own_colour() 
     assert others[0][2] == (env.world.directions[0, 0] - env.world.directions[0, 1]) % 4
 
 
-def test_a_caregiver_who_is_no_script_can_carry_the_ball_itself() -> None:
+def test_a_caregiver_that_is_not_scripted_can_carry_the_ball_itself() -> None:
     env = prosocial_v0.parallel_env()
     env.reset(seed=0)
     for _ in range(30):
@@ -57,8 +57,8 @@ def test_a_caregiver_who_is_no_script_can_carry_the_ball_itself() -> None:
     assert observations["caregiver"][4, 4].tolist() == [10, 2, 0, 6, 0]
 
 
-def test_supersuits_vec_env_can_be_wrapped_as_it_is() -> None:
-    """It does not know the attributes of what is in it; `examples/two_learners.py` says what it needs besides."""
+def test_supersuits_vec_env_can_be_wrapped() -> None:
+    """It cannot return attributes of its environments; `examples/two_learners.py` shows what else has to be added."""
     markov = supersuit.pettingzoo_env_to_vec_env_v1(prosocial_v0.parallel_env())
     venv = VecISRReward(supersuit.concat_vec_envs_v1(markov, 2, base_class="stable_baselines3"))
     assert isinstance(venv.reset(), np.ndarray)

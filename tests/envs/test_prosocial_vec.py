@@ -1,4 +1,4 @@
-"""The batched prosocial game gives what the single one gives."""
+"""The batched prosocial game returns what the single one returns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def step(venv: ProsocialVecEnv, actions: Any) -> tuple[np.ndarray, np.ndarray, n
 
 
 def plain(info: dict[str, Any]) -> dict[str, Any]:
-    """Without the time of day, comparable."""
+    """The info in a comparable form, without Monitor's time."""
     info = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in info.items()}
     return {**info, "episode": {**info["episode"], "t": None}} if "episode" in info else info
 

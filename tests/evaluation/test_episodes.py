@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from stable_baselines3 import PPO
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_isr import ISRCallback, VecISRReward
 from sb3_isr.evaluation.episodes import EpisodeRecorder, mean_of_last_tenth
@@ -39,11 +39,14 @@ class Scripted(gym.Env[Any, Any]):
         return np.zeros(1, np.float32), environment_reward + (social_reward or 0.0), is_over, False, info
 
 
+def _scripted(script: list[tuple[float, float | None]], monitored: bool) -> gym.Env[Any, Any]:
+    return Monitor(Scripted(script)) if monitored else Scripted(script)
+
+
 def learn(
     presence: str, steps: int = 8, monitored: bool = True, episodes: EpisodeRecorder | None = None
 ) -> EpisodeRecorder:
-    envs = [Monitor(Scripted(script)) if monitored else Scripted(script) for script in SCRIPTS]
-    venv = DummyVecEnv([partial(lambda env: env, env) for env in envs])
+    venv: VecEnv = DummyVecEnv([partial(_scripted, script, monitored) for script in SCRIPTS])
     model = PPO("MlpPolicy", VecISRReward(venv), n_steps=4, batch_size=8, n_epochs=1, device="cpu")
     callback = ISRCallback(presence, coefficient=0.0, trainer_kwargs={"gradient_steps": 1})
     episodes = episodes or EpisodeRecorder(["length"])

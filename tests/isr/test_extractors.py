@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -5,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from minigrid.core.constants import COLOR_TO_IDX, DIR_TO_VEC, OBJECT_TO_IDX, STATE_TO_IDX
 
 from sb3_isr import GridCNN, GridOneHot
-from sb3_isr.isr.extractors import AnySpaceExtractor, grid_is_channels_last
+from sb3_isr.isr.extractors import MINIGRID_CODES, AnySpaceExtractor, grid_is_channels_last
 
 GRID = spaces.Box(0, 255, (3, 3, 2), np.uint8)
 
 
-def test_one_plane_for_each_code() -> None:
+def test_there_is_one_plane_for_each_code() -> None:
     extractor = GridOneHot(GRID, codes=[[0, 8], [1]])
     grid = torch.zeros(1, 3, 3, 2, dtype=torch.uint8)
     grid[0, 1, 2] = torch.tensor([8, 1])
@@ -25,7 +27,16 @@ def test_one_plane_for_each_code() -> None:
     assert torch.equal(planes[2], expected)
 
 
-def test_policy_and_isr_see_the_same_though_sb3_transposes_for_the_policy() -> None:
+def test_there_is_a_plane_for_each_of_minigrids_codes() -> None:
+    """They are copied, so that the extractors do not need MiniGrid. An agent's state is its direction."""
+    objects, colors, states = map(set, MINIGRID_CODES)
+    assert objects == set(OBJECT_TO_IDX.values())
+    assert colors == set(COLOR_TO_IDX.values())
+    assert states == {*STATE_TO_IDX.values(), *range(len(DIR_TO_VEC))}
+
+
+def test_planes_are_the_same_with_the_channels_first_or_last() -> None:
+    """Stable-Baselines3 transposes grids for the policy; the ISR gets them as they are."""
     grid = torch.randint(0, 11, (5, 9, 9, 4))
     last = GridOneHot(spaces.Box(0, 255, (9, 9, 4), np.uint8))
     first = GridOneHot(spaces.Box(0, 255, (4, 9, 9), np.uint8))
@@ -48,26 +59,29 @@ def test_policy_and_isr_see_the_same_though_sb3_transposes_for_the_policy() -> N
         ((36, 84, 84), False),
     ],
 )
-def test_where_the_channels_are(shape: tuple[int, ...], is_last: bool) -> None:
-    """SB3's own guess, the smallest axis, misreads 3x3x4 and 7x7x9."""
+def test_the_shape_tells_where_the_channels_are(shape: tuple[int, ...], is_last: bool) -> None:
+    """Stable-Baselines3 assumes the smallest axis, which is wrong for 3x3x4 and 7x7x9."""
     assert grid_is_channels_last(spaces.Box(0, 255, shape, np.uint8)) is is_last
 
 
-def test_what_cannot_work_is_refused() -> None:
-    with pytest.raises(ValueError, match="channels_last"):
-        GridOneHot(spaces.Box(0, 255, (3, 3, 3), np.uint8))
-    with pytest.raises(ValueError, match="three dimensions"):
-        GridCNN(spaces.Box(0, 1, (4,)))
-    with pytest.raises(ValueError, match="one sequence for each of 2 channels"):
-        GridOneHot(GRID, codes=[[1]])
-    with pytest.raises(ValueError, match="normalize_images=False"):
-        GridOneHot(GRID)(torch.full((1, 3, 3, 2), 1 / 255))
-    with pytest.raises(ValueError, match="larger grid"):
-        GridCNN(GRID, channels=(4, 4, 4))
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: GridOneHot(spaces.Box(0, 255, (3, 3, 3), np.uint8)), "channels_last"),
+        (lambda: GridCNN(spaces.Box(0, 1, (4,))), "three dimensions"),
+        (lambda: GridOneHot(GRID, codes=[[1]]), "one sequence for each of 2 channels"),
+        (lambda: GridOneHot(GRID, codes=[[], []]), "one sequence for each of 2 channels"),
+        (lambda: GridOneHot(GRID)(torch.full((1, 3, 3, 2), 1 / 255)), "normalize_images=False"),
+        (lambda: GridCNN(GRID, channels=(4, 4, 4)), "larger grid"),
+    ],
+)
+def test_what_cannot_work_is_refused(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
-def test_cnn_takes_the_channels_as_channels() -> None:
-    """The published code took the first spatial axis for the channels."""
+def test_the_cnn_convolves_over_the_cells() -> None:
+    """The published code treated the first spatial axis as the channels."""
     extractor = GridCNN(spaces.Box(0, 255, (9, 9, 5), np.uint8))
     first = next(extractor.parameters())
     assert first.shape == (16, 5, 2, 2)
@@ -89,7 +103,7 @@ def image(*shape: int) -> spaces.Box:
         (image(3, 36, 36), 256),
         (image(210, 160, 3), 256),
         (image(3, 210, 160), 256),
-        # No images: too small, too small on one side, other bounds or dtype, other dimensions.
+        # Not images: too small, too small on one side, other bounds or dtype, other dimensions.
         (image(7, 7, 3), 147),
         (image(3, 3, 3), 27),
         (image(35, 84, 1), 35 * 84),
@@ -102,11 +116,11 @@ def image(*shape: int) -> spaces.Box:
     ],
     ids=str,
 )
-def test_images_go_through_the_cnn_and_all_else_is_flattened(space: gym.Space[Any], features_dim: int) -> None:
+def test_images_go_through_the_cnn_and_everything_else_is_flattened(space: gym.Space[Any], features_dim: int) -> None:
     assert AnySpaceExtractor(space).features_dim == features_dim
 
 
-def test_dict_features_follow_each_other_in_the_order_of_the_space() -> None:
+def test_features_of_a_dict_are_in_the_order_of_the_space() -> None:
     extractor = AnySpaceExtractor(spaces.Dict([("b", spaces.Discrete(2)), ("a", spaces.Box(0, 1, (2, 2)))]))
     observations = {"a": torch.arange(4.0).view(1, 2, 2), "b": torch.tensor([[7.0, 8.0]])}
     assert extractor(observations).tolist() == [[7, 8, 0, 1, 2, 3]]
@@ -124,7 +138,7 @@ def test_an_image_has_the_same_features_with_its_channels_first_or_last(shape: t
     assert not torch.equal(features[0], features[1])
 
 
-def test_where_the_channels_are_can_be_said() -> None:
+def test_channels_last_decides_where_the_shape_is_ambiguous() -> None:
     with pytest.raises(ValueError, match="pass channels_last"):
         AnySpaceExtractor(image(40, 40, 40))
     assert AnySpaceExtractor(image(40, 40, 40), channels_last=True).features_dim == 256
@@ -132,7 +146,7 @@ def test_where_the_channels_are_can_be_said() -> None:
     assert convolution.shape[1] == 60
 
 
-def test_an_empty_grid_does_not_hide_that_codes_were_divided() -> None:
+def test_divided_codes_are_refused_even_after_an_empty_grid() -> None:
     extractor = GridOneHot(GRID)
     extractor(torch.zeros(1, 3, 3, 2))
     with pytest.raises(ValueError, match="normalize_images=False"):

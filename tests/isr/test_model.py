@@ -1,3 +1,5 @@
+"""The ISR: what it predicts, and what the network gets to see."""
+
 import copy
 import pickle
 from collections import OrderedDict
@@ -9,49 +11,32 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from sb3_isr import PAPER_ISR, InternalSocialReward
+from sb3_isr import InternalSocialReward
+from sb3_isr.labels import LabelRange
+from tests.isr.some_spaces import ACTIONS, BOX, DISCRETE, MINIGRID, OBSERVATIONS, batch
 
-BOX = spaces.Box(-1, 1, (3,), np.float32)
-GRID = spaces.Box(0, 255, (9, 9, 4), np.uint8)
-MINIGRID = spaces.Dict({"image": spaces.Box(0, 255, (7, 7, 3), np.uint8), "direction": spaces.Discrete(4)})
-SPACES: list[gym.Space[Any]] = [
-    BOX,
-    GRID,
-    spaces.Box(0, 255, (3, 3, 3), np.uint8),
-    spaces.Box(0, 255, (36, 40, 3), np.uint8),
-    spaces.Box(0, 255, (1, 40, 36), np.uint8),
-    spaces.Box(-1, 1, (2, 2), np.float64),
-    spaces.Box(0, 1, (4,), dtype=np.bool_),
-    spaces.Box(0, 2**16 - 1, (4,), np.uint16),
-    spaces.Discrete(5),
-    spaces.MultiDiscrete([3, 4]),
-    spaces.MultiBinary(4),
-    spaces.MultiBinary((2, 2)),
-    spaces.Dict({"a": BOX, "b": spaces.Discrete(3)}),
-    MINIGRID,
-    spaces.Dict({"camera": spaces.Box(0, 255, (36, 36, 1), np.uint8), "keys": spaces.MultiBinary(2), "a.b": BOX}),
-]
-ACTIONS: list[gym.Space[Any]] = [
-    spaces.Discrete(3),
-    spaces.Discrete(3, start=1),
-    spaces.MultiDiscrete([2, 3]),
-    spaces.MultiDiscrete([2, 3], start=[1, -1]),
-    spaces.MultiBinary(2),
-    spaces.Box(-2, 2, (2,), np.float32),
-    spaces.Box(-np.inf, np.inf, (2,), np.float32),
-]
+PAIRS = [(space, ACTIONS[i % len(ACTIONS)]) for i, space in enumerate(OBSERVATIONS)]
 
 
-def batch(space: gym.Space[Any], n: int, seed: int = 0) -> Any:
-    space.seed(seed)
-    samples = [space.sample() for _ in range(n)]
-    if isinstance(space, spaces.Dict):
-        return {key: np.array([sample[key] for sample in samples]) for key in space.spaces}
-    return np.array(samples)
+def plant(isr: InternalSocialReward, *outputs: float) -> None:
+    """Make each member of an ensemble predict a number, whatever the transition."""
+    net: Any = isr.net
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        net.biases[-1][:, 0, 0] = torch.tensor(outputs)
 
 
-@pytest.mark.parametrize("observation_space", SPACES, ids=str)
-@pytest.mark.parametrize("action_space", ACTIONS, ids=str)
+def inputs_of_the_network(isr: InternalSocialReward, observations: Any, actions: Any) -> torch.Tensor:
+    """What the MLP gets to see of a batch."""
+    seen: list[torch.Tensor] = []
+    hook = isr.net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    isr.predict(observations, actions)
+    hook.remove()
+    return seen[0]
+
+
+@pytest.mark.parametrize(("observation_space", "action_space"), PAIRS, ids=str)
 def test_one_number_for_each_transition_whatever_the_spaces(
     observation_space: gym.Space[Any], action_space: gym.Space[Any]
 ) -> None:
@@ -65,116 +50,125 @@ def test_one_number_for_each_transition_whatever_the_spaces(
     assert alone == pytest.approx(together[:1], rel=1e-5, abs=1e-4)
 
 
-def test_box_actions_are_scaled_by_their_bounds_to_minus_one_and_one() -> None:
-    """A component that cannot change is -1."""
-    action_space = spaces.Box(np.array([0, -2, 1], np.float32), np.array([10, 2, 1], np.float32))
-    isr = InternalSocialReward(BOX, action_space, seed=0)
-    seen: list[torch.Tensor] = []
-    isr.net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    isr.predict(np.zeros((3, 3), np.float32), np.array([[0, -2, 1], [5, 1, 1], [10, 2, 1]], np.float32))
-    assert seen[0][:, 3:].tolist() == [[-1, -1, -1], [0, 0.5, -1], [1, 1, -1]]
+@pytest.mark.parametrize(("pessimism", "expected"), [(0.0, 0.5), (2.0, 0.5 - 2 * 0.5)])
+def test_an_ensemble_predicts_its_mean_less_its_standard_deviation(pessimism: float, expected: float) -> None:
+    isr = InternalSocialReward(BOX, DISCRETE, n_members=4, pessimism=pessimism)
+    plant(isr, 0.0, 0.0, 1.0, 1.0)
+    observations, actions = batch(BOX, 2), batch(DISCRETE, 2)
+    assert isr.predict(observations, actions).tolist() == pytest.approx([expected] * 2)
+    assert isr.predict_members(observations, actions).tolist() == [[0, 0], [0, 0], [1, 1], [1, 1]]
 
 
-def test_building_one_leaves_the_learners_randomness_alone() -> None:
+FEW, MANY = LabelRange(0.0, 0.4, (0.0, 0.4)), LabelRange(-1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "label_range", "output_to_reward"),
+    [
+        ("range", FEW, {-1.0: 0.0, 0.19: 0.19, 7.0: 0.4}),
+        ("range", None, {-1.0: -1.0, 7.0: 7.0}),
+        ("values", FEW, {-1.0: 0.0, 0.19: 0.0, 0.21: 0.4, 7.0: 0.4}),
+        ("values", MANY, {-3.0: -1.0, 0.123: 0.123, 3.0: 2.0}),
+        ("values", None, {-1.0: -1.0, 7.0: 7.0}),
+        ("no", FEW, {-1.0: -1.0, 0.19: 0.19, 7.0: 7.0}),
+    ],
+)
+def test_rewards_are_limited_to_the_labels(
+    limit: Any, label_range: LabelRange | None, output_to_reward: dict[float, float]
+) -> None:
+    isr = InternalSocialReward(BOX, DISCRETE, n_members=2, limit_to_labels=limit)
+    isr.label_range = label_range
+    for output, reward in output_to_reward.items():
+        plant(isr, output, output)
+        observations, actions = batch(BOX, 1), batch(DISCRETE, 1)
+        assert isr.predict(observations, actions)[0] == pytest.approx(reward)
+        assert isr.predict_members(observations, actions)[0] == pytest.approx(output)
+
+
+def test_by_default_rewards_are_clipped_to_the_range_of_the_labels() -> None:
+    assert InternalSocialReward(BOX, DISCRETE).limit_to_labels == "range"
+
+
+def test_building_an_isr_leaves_the_learners_randomness_unchanged() -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    one, other = (InternalSocialReward(BOX, ACTIONS[0], seed=seed) for seed in (0, 1))
+    one, other, again = (InternalSocialReward(BOX, DISCRETE, seed=seed) for seed in (0, 1, 0))
     assert torch.equal(torch.rand(1), expected)
-    again = InternalSocialReward(BOX, ACTIONS[0], seed=0)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), again.parameters(), strict=True))
     assert not torch.equal(next(one.parameters()), next(other.parameters()))
 
 
-def test_paper_preset_writes_the_action_at_the_agents_cell() -> None:
-    isr = InternalSocialReward(GRID, ACTIONS[0], **PAPER_ISR)
-    seen: list[torch.Tensor] = []
-    isr.features_extractor.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    observation = np.zeros((2, 9, 9, 4), np.uint8)
-    observation[:, 4, 4, 0] = 10
-    isr.predict(observation, np.array([1, 2]))
-    expected = torch.zeros(2, 9, 9)
-    expected[0, 4, 4], expected[1, 4, 4] = 1, 2
-    assert torch.equal(seen[0][..., 4], expected)
-    assert torch.equal(seen[0][..., :4], torch.as_tensor(observation).float())
-    assert [tuple(p.shape) for p in isr.net.parameters() if p.ndim == 2] == [(32, 1568), (32, 32), (1, 32)]
-    weight = next(isr.net.parameters()).detach()
-    torch.testing.assert_close(weight @ weight.T, 2 * torch.eye(32), atol=1e-4, rtol=0)  # orthogonal, gain sqrt(2)
+def test_batches_that_do_not_fit_are_refused() -> None:
+    isr = InternalSocialReward(BOX, DISCRETE)
+    for predict in (isr.predict, isr.predict_members):
+        with pytest.raises(ValueError, match=r"\[n, 3\].*got \[3\]"):
+            predict(np.zeros(3), np.zeros(1))
+        with pytest.raises(ValueError, match=r"actions must have the shape \[2\].*got \[3\]"):
+            predict(np.zeros((2, 3)), np.zeros(3))
+        with pytest.raises(ValueError, match="finite"):
+            predict(np.full((1, 3), np.nan), np.zeros(1))
 
 
-def test_plane_encoding_needs_a_grid_and_discrete_actions() -> None:
-    for observation_space, action_space in ((SPACES[0], ACTIONS[0]), (SPACES[1], ACTIONS[2])):
-        with pytest.raises(ValueError, match='use "one_hot"'):
-            InternalSocialReward(observation_space, action_space, action_encoding="plane")
-    with pytest.raises(ValueError, match="got 'two_hot'"):
-        InternalSocialReward(GRID, ACTIONS[0], action_encoding="two_hot")  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"n_members": 0}, "n_members must be at least 1, got 0"),
+        ({"pessimism": -1.0, "n_members": 5}, "0 or more.*got -1.0"),
+        ({"pessimism": float("nan"), "n_members": 5}, "got nan"),
+        ({"pessimism": 1.0, "n_members": 1}, "use n_members=5"),
+        ({"limit_to_labels": True}, "limit_to_labels must be one of no, range, values, got True"),
+        ({"observation_space": spaces.Tuple([BOX])}, "wrap the environment"),
+    ],
+)
+def test_bad_arguments_are_refused(kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        InternalSocialReward(**{"observation_space": BOX, "action_space": DISCRETE, **kwargs})
 
 
-def test_shapes_that_do_not_fit_are_refused() -> None:
-    isr = InternalSocialReward(BOX, ACTIONS[0])
-    with pytest.raises(ValueError, match=r"\[n, 3\].*got \[3\]"):
-        isr.predict(np.zeros(3), np.zeros(1))
-    with pytest.raises(ValueError, match=r"actions must have the shape \[2\].*got \[3\]"):
-        isr.predict(np.zeros((2, 3)), np.zeros(3))
-    with pytest.raises(ValueError, match="finite"):
-        isr.predict(np.full((1, 3), np.nan), np.zeros(1))
+def test_an_isr_is_refused_for_spaces_other_than_its_own() -> None:
+    isr = InternalSocialReward(MINIGRID, DISCRETE)
+    isr.check_spaces(spaces.Dict(OrderedDict(reversed(MINIGRID.spaces.items()))), DISCRETE)  # the order of keys is free
+    for other in ((BOX, DISCRETE), (MINIGRID, spaces.Discrete(4))):
+        with pytest.raises(ValueError, match=r"only be used with the spaces it was made for.*train another ISR"):
+            isr.check_spaces(*other)
 
 
-def test_a_space_that_sb3_has_not_is_refused_when_the_isr_is_made() -> None:
-    with pytest.raises(ValueError, match="wrap the environment"):
-        InternalSocialReward(spaces.Tuple([BOX]), ACTIONS[0])
-
-
-def test_an_image_is_rewarded_alike_with_its_channels_first_or_last() -> None:
-    last = InternalSocialReward(spaces.Box(0, 255, (36, 48, 3), np.uint8), ACTIONS[0], seed=0)
-    first = InternalSocialReward(spaces.Box(0, 255, (3, 36, 48), np.uint8), ACTIONS[0], seed=1)
+def test_an_image_has_the_same_reward_with_its_channels_first_or_last() -> None:
+    last = InternalSocialReward(spaces.Box(0, 255, (36, 48, 3), np.uint8), DISCRETE, seed=0)
+    first = InternalSocialReward(spaces.Box(0, 255, (3, 36, 48), np.uint8), DISCRETE, seed=1)
     first.load_state_dict(last.state_dict())
-    images, actions = batch(last.observation_space, 5), batch(ACTIONS[0], 5)
+    images, actions = batch(last.observation_space, 5), batch(DISCRETE, 5)
     np.testing.assert_allclose(first.predict(np.moveaxis(images, -1, 1), actions), last.predict(images, actions), 1e-5)
 
 
 @pytest.mark.parametrize(("normalize_images", "factor"), [(True, 1 / 255), (False, 1.0)])
-def test_what_the_network_sees_of_a_minigrid_observation(normalize_images: bool, factor: float) -> None:
-    """The 7x7x3 grid is no image to a CNN, and no axis of it is moved."""
-    isr = InternalSocialReward(MINIGRID, ACTIONS[0], normalize_images=normalize_images, net_arch=[])
-    seen: list[torch.Tensor] = []
-    isr.net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+def test_a_minigrid_observation_reaches_the_network_flattened(normalize_images: bool, factor: float) -> None:
+    """A 7x7x3 grid is no image for a CNN, and none of its axes is moved. The action comes last."""
+    isr = InternalSocialReward(MINIGRID, DISCRETE, normalize_images=normalize_images, net_arch=[])
     grid = np.arange(147, dtype=np.uint8).reshape(1, 7, 7, 3)
-    isr.predict({"direction": np.array([2]), "image": grid}, np.array([1]))
-    expected = [0, 0, 1, 0, *(factor * np.arange(147)), 0, 1, 0]
-    np.testing.assert_allclose(seen[0][0], expected, rtol=1e-6)
+    seen = inputs_of_the_network(isr, {"direction": np.array([2]), "image": grid}, np.array([1]))
+    np.testing.assert_allclose(seen[0], [0, 0, 1, 0, *(factor * np.arange(147)), 0, 1, 0], rtol=1e-6)
 
 
-def test_actions_are_encoded_as_numbers_that_count_from_zero() -> None:
-    isr = InternalSocialReward(BOX, spaces.MultiDiscrete([2, 3], start=[1, -1]), net_arch=[])
-    seen: list[torch.Tensor] = []
-    isr.net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    isr.predict(np.zeros((2, 3), np.float32), np.array([[1, -1], [2, 1]]))
-    assert seen[0][:, 3:].tolist() == [[1, 0, 1, 0, 0], [0, 1, 0, 0, 1]]
-
-
-def test_arrays_come_in_any_order_of_memory_and_of_keys() -> None:
-    isr = InternalSocialReward(MINIGRID, ACTIONS[0], seed=0)
-    observations, actions = batch(MINIGRID, 4), batch(ACTIONS[0], 4)
+def test_arrays_may_have_any_order_of_memory_and_of_keys() -> None:
+    isr = InternalSocialReward(MINIGRID, DISCRETE, seed=0)
+    observations, actions = batch(MINIGRID, 4), batch(DISCRETE, 4)
     expected = isr.predict(observations, actions)
     mirrored = {key: value[::-1] for key, value in reversed(observations.items())}
     np.testing.assert_allclose(isr.predict(mirrored, actions[::-1])[::-1], expected, rtol=1e-5)
 
 
-def test_dict_spaces_in_another_order_are_the_same() -> None:
-    ordered = spaces.Dict(OrderedDict(reversed(MINIGRID.spaces.items())))
-    InternalSocialReward(MINIGRID, ACTIONS[0]).check_spaces(ordered, ACTIONS[0])
-
-
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda isr: pickle.loads(pickle.dumps(isr))], ids=["copy", "pickle"])
-def test_a_copy_rewards_alike_and_learns_for_itself(copied: Any) -> None:
-    isr = InternalSocialReward(MINIGRID, ACTIONS[0], seed=0)
-    isr.label_range = (-9.0, 9.0)
-    observations, actions = batch(MINIGRID, 4), batch(ACTIONS[0], 4)
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_a_copy_predicts_the_same_and_learns_by_itself(copied: Any, n_members: int) -> None:
+    isr = InternalSocialReward(MINIGRID, DISCRETE, n_members=n_members, net_arch=(8,))
+    isr.label_range = LabelRange(-9.0, 9.0)
+    observations, actions = batch(MINIGRID, 4), batch(DISCRETE, 4)
     other, before = copied(isr), isr.predict(observations, actions)
     np.testing.assert_array_equal(other.predict(observations, actions), before)
-    assert other.label_range == (-9.0, 9.0)
+    assert other.label_range == isr.label_range
     other(*other.tensors(observations, actions)).sum().backward()
-    other.optimizer.step()
+    torch.optim.SGD(other.parameters(), lr=0.1).step()
     assert (other.predict(observations, actions) != before).all()
     np.testing.assert_array_equal(isr.predict(observations, actions), before)

@@ -16,7 +16,7 @@ from sb3_isr.isr.space_json import space_from_json, space_to_json
 INT64 = np.iinfo(np.int64)
 
 
-def there_and_back(space: gym.Space[Any]) -> gym.Space[Any]:
+def to_json_and_back(space: gym.Space[Any]) -> gym.Space[Any]:
     return space_from_json(json.loads(json.dumps(space_to_json(space), allow_nan=False)))
 
 
@@ -43,7 +43,7 @@ def there_and_back(space: gym.Space[Any]) -> gym.Space[Any]:
     ids=str,
 )
 def test_a_space_survives_json(space: gym.Space[Any]) -> None:
-    again = there_and_back(space)
+    again = to_json_and_back(space)
     assert again == space
     assert again.dtype == space.dtype
     if isinstance(space, spaces.Box):  # its == is only approximate
@@ -57,29 +57,22 @@ def test_any_bounds_survive_json_to_the_last_bit(dtype: Any, data: st.DataObject
     shape = data.draw(st_numpy.array_shapes(max_dims=2, max_side=3))
     one, other = (data.draw(st_numpy.arrays(dtype, shape, elements=numbers)) for _ in range(2))
     space = spaces.Box(np.minimum(one, other), np.maximum(one, other), dtype=dtype)
-    again = there_and_back(space)
+    again = to_json_and_back(space)
     assert isinstance(again, spaces.Box)
     assert again.dtype == dtype
     np.testing.assert_array_equal([again.low, again.high], [space.low, space.high])
 
 
-def test_a_dict_keeps_its_order() -> None:
-    """Dict sorts a dictionary's keys, but not those of an OrderedDict; features follow each other in its order."""
+def test_a_dict_keeps_the_order_of_its_keys() -> None:
+    """Dict sorts a dictionary's keys, but not those of an OrderedDict; the ISR's features are in its order."""
     space = spaces.Dict(OrderedDict(b=spaces.Discrete(2), a=spaces.Discrete(3)))
-    again = there_and_back(space)
+    again = to_json_and_back(space)
     assert isinstance(again, spaces.Dict)
     assert list(again.spaces) == list(space.spaces) == ["b", "a"]
 
 
-@pytest.mark.parametrize(
-    "space",
-    [
-        spaces.Tuple([spaces.Discrete(2)]),
-        spaces.Text(3),
-    ],
-    ids=str,
-)
-def test_a_space_without_json_is_refused(space: gym.Space[Any]) -> None:
+@pytest.mark.parametrize("space", [spaces.Tuple([spaces.Discrete(2)]), spaces.Text(3)], ids=str)
+def test_other_spaces_are_refused(space: gym.Space[Any]) -> None:
     with pytest.raises(ValueError, match=r"must be a Box of numbers, Discrete.*wrap"):
         space_to_json(space)
 
@@ -129,7 +122,7 @@ MULTI = {"type": "MultiDiscrete", "nvec": [2, 3], "start": [0, 0], "dtype": "int
         ({"type": "MultiBinary", "n": "4"}, "whole numbers, 1 to"),
     ],
 )
-def test_what_is_no_space_of_ours_is_refused_before_memory_is_taken(value: Any, message: str) -> None:
+def test_other_json_is_refused_before_memory_is_taken(value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         space_from_json(value)
 
@@ -141,9 +134,9 @@ KINDS = st.sampled_from(["Box", "Dict", "Discrete", "MultiDiscrete", "MultiBinar
 
 
 @given(JSON | st.fixed_dictionaries({"type": KINDS}, optional=PARTS))
-def test_json_of_any_kind_is_a_space_or_a_value_error(value: Any) -> None:
+def test_any_json_is_a_space_or_a_value_error(value: Any) -> None:
     try:
         space = space_from_json(value)
     except ValueError:
         return
-    assert there_and_back(space) == space
+    assert to_json_and_back(space) == space

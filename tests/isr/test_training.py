@@ -1,4 +1,7 @@
+"""What an ISR learns from labels, and how."""
+
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -6,90 +9,285 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from sb3_isr import InternalSocialReward, LabelBatch, LabelStore
-from sb3_isr.isr.training import fit, held_out_mse
+from sb3_isr import InternalSocialReward, ISRTrainer, LabelBatch, LabelStore
+from sb3_isr.common.batches import Array
+from sb3_isr.isr.training import held_out_mse
+from sb3_isr.labels import LabelRange
 
-DISCRETE = spaces.Discrete(4)
+FOUR = spaces.Discrete(4)
+BOX, TWO = spaces.Box(-5, 5, (2,), np.float32), spaces.Discrete(2)
 
 
-def store_of(social_reward: Any, n: int = 400, held_out: float = 0.1) -> LabelStore:
-    """Labels of a tabular task: R_s is a function of observation and action."""
+def tabular_isr(**kwargs: Any) -> InternalSocialReward:
+    return InternalSocialReward(FOUR, FOUR, **{"net_arch": (32,), "device": "cpu", **kwargs})
+
+
+def tabular_store(social_rewards: Array | None = None, n: int = 400, held_out: float = 0.1) -> LabelStore:
+    """Labels of a tabular task; by default 0.4 is given for the action with the observation's number."""
     rng = np.random.default_rng(0)
     observations, actions = rng.integers(4, size=n), rng.integers(4, size=n)
-    store = LabelStore(DISCRETE, DISCRETE, held_out=held_out, seed=0)
-    store.add(LabelBatch(observations, actions, social_reward(observations, actions)))
+    store = LabelStore(FOUR, FOUR, held_out=held_out, seed=0)
+    store.add(
+        LabelBatch(observations, actions, 0.4 * (observations == actions) if social_rewards is None else social_rewards)
+    )
     return store
 
 
-def test_it_learns_what_the_caregiver_rewards() -> None:
-    store = store_of(lambda o, a: 0.4 * (o == a))
-    isr = InternalSocialReward(DISCRETE, DISCRETE)
+def box_isr(**kwargs: Any) -> InternalSocialReward:
+    return InternalSocialReward(BOX, TWO, **{"n_members": 5, "net_arch": (16,), "device": "cpu", **kwargs})
+
+
+def uniform_observations(n: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).uniform(-5, 5, (n, 2)).astype(np.float32)
+
+
+def box_store(observations: Any, social_rewards: Any, actions: Any = None) -> LabelStore:
+    store = LabelStore(BOX, TWO, held_out=0.0, seed=0)
+    observations = np.asarray(observations, np.float32)
+    actions = np.zeros(len(observations), int) if actions is None else actions
+    store.add(LabelBatch(observations, actions, np.asarray(social_rewards, np.float32)))
+    return store
+
+
+def weights(isr: InternalSocialReward) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in isr.parameters()])
+
+
+def test_an_isr_learns_what_the_caregiver_rewards() -> None:
+    store, isr = tabular_store(), tabular_isr()
     before = held_out_mse(isr, store)
-    metrics = fit(isr, store, gradient_steps=500, batch_size=64)
+    metrics = ISRTrainer(isr, learning_rate=1e-2, gradient_steps=150, batch_size=64).train(store)
     observations, actions = (grid.ravel() for grid in np.meshgrid(np.arange(4), np.arange(4)))
     np.testing.assert_allclose(isr.predict(observations, actions), 0.4 * (observations == actions), atol=0.02)
     assert metrics.held_out_mse < 1e-4 < before
     assert metrics.train_loss < 1e-3
-    assert metrics.n_labels == 400
+    assert (metrics.n_labels, metrics.gradient_steps) == (400, 150)
+
+
+# What is left out of training.
 
 
 def test_held_out_labels_change_no_weight() -> None:
     """The published held-out loss also took an optimizer step on the held-out samples."""
-    store = store_of(lambda o, a: 0.4 * (o == a))
-    other = store_of(lambda o, a: 0.4 * (o == a))
-    other._social_rewards[other._is_held_out] = 1e6
-    isr, same = (InternalSocialReward(DISCRETE, DISCRETE) for _ in range(2))
-    metrics, absurd = fit(isr, store, gradient_steps=50), fit(same, other, gradient_steps=50)
-    assert all(torch.equal(a, b) for a, b in zip(isr.parameters(), same.parameters(), strict=True))
-    assert absurd.train_loss == metrics.train_loss
-    assert absurd.held_out_mse > 1e11
+    probe = LabelStore(spaces.Discrete(400), FOUR, held_out=0.1, seed=0)
+    probe.add(LabelBatch(np.arange(400), np.zeros(400, int), np.zeros(400)))
+    is_held_out = np.isin(np.arange(400), np.asarray(next(probe.held_out_batches()).observations))
+    labels = np.random.default_rng(1).random(400)
+    isrs, metrics = [tabular_isr() for _ in range(2)], []
+    for isr, social_rewards in zip(isrs, (labels, np.where(is_held_out, 1e6, labels)), strict=True):
+        store = tabular_store(social_rewards)
+        assert store.n_held_out == is_held_out.sum() > 20
+        metrics.append(ISRTrainer(isr, gradient_steps=20).train(store))
+    assert torch.equal(weights(isrs[0]), weights(isrs[1]))
+    assert metrics[1].train_loss == metrics[0].train_loss
+    assert metrics[1].held_out_mse > 1e11
 
 
-def test_held_out_mse_is_the_mean_over_the_labels_as_they_came() -> None:
-    store = LabelStore(DISCRETE, DISCRETE, held_out=0.5, seed=0)
-    store.add(LabelBatch(np.zeros(100, int), np.zeros(100, int), np.arange(100) % 4))
-    isr = InternalSocialReward(DISCRETE, DISCRETE)
+def test_held_out_mse_is_the_mean_over_the_held_out_labels() -> None:
+    """They are not balanced, and may be more than one batch."""
+    store = LabelStore(FOUR, FOUR, held_out=0.5, seed=0)
+    store.add(LabelBatch(np.zeros(3000, int), np.zeros(3000, int), np.arange(3000) % 4))
+    isr, zero = tabular_isr(), np.zeros(1, int)
     labels = np.concatenate([batch.social_rewards for batch in store.held_out_batches()])
-    expected = ((isr.predict(np.zeros(1, int), np.zeros(1, int)) - labels) ** 2).mean()
-    assert held_out_mse(isr, store) == pytest.approx(expected, rel=1e-5)
+    assert len(labels) > 1024
+    assert held_out_mse(isr, store) == pytest.approx(((isr.predict(zero, zero) - labels) ** 2).mean(), rel=1e-5)
 
 
-def test_without_a_held_out_part_its_error_is_not_a_number() -> None:
-    metrics = fit(InternalSocialReward(DISCRETE, DISCRETE), store_of(lambda o, a: 0.0 * o, held_out=0.0), 2)
+def test_without_held_out_labels_their_error_is_nan() -> None:
+    metrics = ISRTrainer(tabular_isr(), gradient_steps=2).train(tabular_store(held_out=0.0))
     assert math.isnan(metrics.held_out_mse)
 
 
-def test_training_leaves_the_learners_randomness_alone_and_repeats_itself() -> None:
-    def weights(seed: int) -> torch.Tensor:
-        isr = InternalSocialReward(DISCRETE, DISCRETE, net_arch=(4,), activation_fn=WithDropout)
-        fit(isr, store_of(lambda o, a: 0.4 * (o == a)), gradient_steps=20, seed=seed)
-        return next(isr.parameters()).detach()
+def test_training_leaves_the_learners_randomness_unchanged_and_can_be_repeated() -> None:
+    """The network draws for its dropout, and other numbers in each training."""
+
+    def trained(seed: int, n_trainings: int = 1) -> torch.Tensor:
+        isr = tabular_isr(activation_fn=torch.nn.Dropout)
+        trainer = ISRTrainer(isr, gradient_steps=5, learning_rate=1e-9, seed=seed)
+        masks: list[torch.Tensor] = []
+        list(isr.net.children())[1].register_forward_hook(lambda _, __, output: masks.append(output == 0))
+        for _ in range(n_trainings):
+            trainer.train(tabular_store(held_out=0.0))
+        assert trainer.n_trainings == n_trainings
+        return torch.stack(masks[-5:])
 
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    first = weights(0)
+    first = trained(0)
     assert torch.equal(torch.rand(1), expected)
-    assert torch.equal(weights(0), first)
-    assert not torch.equal(weights(1), first)
+    assert torch.equal(trained(0), first)
+    assert not torch.equal(trained(1), first)
+    assert not torch.equal(trained(0, n_trainings=2), first)
 
 
-class WithDropout(torch.nn.Dropout):
-    """An activation that draws."""
+# The gradient step, by hand.
+
+SGD: dict[str, Any] = {"optimizer_class": torch.optim.SGD, "learning_rate": 1.0, "gradient_steps": 1, "batch_size": 8}
 
 
-def test_the_learning_rate_falls_within_a_training_and_not_from_one_to_the_next() -> None:
-    store, isr = store_of(lambda o, a: 0.4 * (o == a)), InternalSocialReward(DISCRETE, DISCRETE, learning_rate=0.01)
+@pytest.mark.parametrize("n_members", [1, 4])
+def test_the_gradient_is_clipped_for_each_member(n_members: int) -> None:
+    isr = box_isr(n_members=n_members)
+    before = weights(isr)
+    ISRTrainer(isr, max_grad_norm=0.01, **SGD).train(box_store(uniform_observations(20), np.full(20, 100.0)))
+    assert (weights(isr) - before).norm().item() == pytest.approx(0.01 * n_members**0.5, rel=1e-3)
+
+
+def test_each_member_has_the_gradient_that_it_has_by_itself() -> None:
+    """The error of its predictions, averaged over the batch but not over the members."""
+    isr = box_isr(net_arch=())
+    net: Any = isr.net
+    before = net.biases[0].detach().clone()
+    observations = np.zeros((1, 2))
+    predictions = isr.predict_members(observations.astype(np.float32), np.zeros(1, int))
+    ISRTrainer(isr, max_grad_norm=1e9, **SGD).train(box_store(observations, [1.0]))
+    expected = -2 * (torch.as_tensor(predictions) - 1)
+    torch.testing.assert_close((net.biases[0] - before).view(5, 1), expected)
+
+
+@pytest.mark.parametrize("l1_coef", [0.0, 0.006])
+def test_the_l1_penalty_pulls_the_first_layers_weights_towards_zero(l1_coef: float) -> None:
+    """By the coefficient times the squared range of the labels, here 2."""
+    after = []
+    for coef in (0.0, l1_coef):
+        isr = box_isr(net_arch=(4,))
+        before = [parameter.detach().clone() for parameter in isr.parameters()]
+        labels = np.array([-1.0, 1.0] * 10)
+        ISRTrainer(isr, max_grad_norm=1e9, l1_coef=coef, **SGD).train(box_store(uniform_observations(20), labels))
+        after.append([parameter.detach() for parameter in isr.parameters()])
+    first, *others = ((with_l1 - without).numpy() for without, with_l1 in zip(*after, strict=True))
+    np.testing.assert_allclose(first, -l1_coef * 4 * np.sign(before[0].numpy()), atol=1e-6)
+    assert not any(other.any() for other in others)
+
+
+def test_the_learning_rate_falls_within_a_training_and_starts_anew_in_the_next() -> None:
+    store, isr = tabular_store(), tabular_isr()
+    trainer = ISRTrainer(isr, learning_rate=0.01, gradient_steps=4)
     rates: list[float] = []
-    isr.optimizer.register_step_pre_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
-    fit(isr, store, gradient_steps=4)
-    np.testing.assert_allclose(rates, 0.01 * np.array([1.0, 0.8535534, 0.5, 0.1464466]), rtol=1e-6)
-    assert [group["lr"] for group in isr.optimizer.param_groups] == [0.01]
+    trainer.optimizer.register_step_pre_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
+    trainer.train(store)
+    trainer.train(store)
+    np.testing.assert_allclose(rates, 0.01 * np.array([1.0, 0.8535534, 0.5, 0.1464466] * 2), rtol=1e-6)
+    assert [group["lr"] for group in trainer.optimizer.param_groups] == [0.01]
 
 
-def test_bad_arguments_are_refused() -> None:
-    isr, store = InternalSocialReward(DISCRETE, DISCRETE), store_of(lambda o, a: 0.0 * o)
-    with pytest.raises(ValueError, match="at least 1, got 0 and 256"):
-        fit(isr, store, gradient_steps=0)
+def test_a_restored_trainer_goes_on_as_the_saved_one(tmp_path: Path) -> None:
+    isrs = [tabular_isr(activation_fn=torch.nn.Dropout) for _ in range(2)]
+    trainers = [ISRTrainer(isr, gradient_steps=5) for isr in isrs]
+    trainers[0].train(tabular_store())
+    isrs[1].load_state_dict(isrs[0].state_dict())
+    torch.save(trainers[0].state_dict(), tmp_path / "trainer")
+    trainers[1].load_state_dict(torch.load(tmp_path / "trainer", weights_only=True))
+    for trainer in trainers:
+        trainer.train(tabular_store())
+        assert trainer.n_trainings == 2
+    assert torch.equal(weights(isrs[0]), weights(isrs[1]))
+
+
+def test_the_label_range_covers_all_trainings() -> None:
+    isr = box_isr()
+    trainer = ISRTrainer(isr, gradient_steps=1, batch_size=2)
+    trainer.train(box_store(np.zeros((2, 2)), [0.0, 0.5]))
+    assert isr.label_range == LabelRange(0.0, 0.5, (0.0, 0.5))
+    trainer.train(box_store(np.zeros((1, 2)), [-1.0]))
+    assert isr.label_range == LabelRange(-1.0, 0.5, (-1.0, 0.0, 0.5))
+
+
+# Ensembles, the L1 penalty and action contrast.
+
+
+def test_members_agree_where_labels_are_and_disagree_elsewhere() -> None:
+    isr, observations = box_isr(), uniform_observations(300)
+    labelled = np.abs(observations) * [-1, 1]
+    store = box_store(labelled, np.sin(labelled[:, 1]))
+    ISRTrainer(isr, learning_rate=2e-2, gradient_steps=150, batch_size=64).train(store)
+    near, far = (
+        np.median(isr.predict_members(where.astype(np.float32), np.zeros(300, int)).std(axis=0))
+        for where in (labelled, labelled * [-1, 1])
+    )
+    assert far > 2 * near
+
+
+def test_l1_finds_the_one_of_forty_numbers_that_matters() -> None:
+    """There are thirty labels; 1 is given where the first number is above 0."""
+    space = spaces.Box(-1, 1, (40,), np.float32)
+    rng = np.random.default_rng(0)
+    seen, unseen = (rng.uniform(-1, 1, (n, 40)).astype(np.float32) for n in (30, 500))
+    errors = []
+    for l1_coef in (0.0, 0.006):
+        isr = InternalSocialReward(space, TWO, net_arch=(32,), limit_to_labels="values", device="cpu")
+        store = LabelStore(space, TWO, held_out=0.0, seed=0)
+        store.add(LabelBatch(seen, np.zeros(30, int), (seen[:, 0] > 0).astype(np.float32)))
+        ISRTrainer(isr, learning_rate=1e-2, l1_coef=l1_coef, gradient_steps=300, batch_size=30).train(store)
+        errors.append(np.mean(isr.predict(unseen, np.zeros(500, int)) != (unseen[:, 0] > 0)))
+    assert errors[1] < 0.5 * errors[0]
+
+
+@pytest.mark.parametrize("action_contrast", [False, True])
+def test_with_action_contrast_an_untried_action_is_not_expected_to_be_praised(action_contrast: bool) -> None:
+    """0.4 is given where the first number is above 0; there only action 0 was tried, elsewhere both."""
+    isr = box_isr(pessimism=1.0, limit_to_labels="values")
+    observations = uniform_observations(200)
+    is_praised = observations[:, 0] > 0
+    store = box_store(observations, 0.4 * is_praised, np.where(is_praised, 0, np.arange(200) % 2))
+    kwargs: dict[str, Any] = {"learning_rate": 2e-2, "gradient_steps": 250, "batch_size": 64}
+    ISRTrainer(isr, l1_coef=0.01, action_contrast=action_contrast, **kwargs).train(store)
+    far = observations[observations[:, 0] > 1]
+    untried = np.ones(len(far), int)
+    first, *others = isr.predict_members(far, untried).mean(axis=1) / 0.4
+    assert min(others) > 0.4  # it is the first member alone that is trained with contrast, so that it disagrees
+    assert isr.predict(far, 0 * untried).mean() / 0.4 > 0.95
+    if action_contrast:
+        assert first < 0.05
+        assert isr.predict(far, untried).mean() / 0.4 < 0.05
+    else:
+        assert first > 0.5
+
+
+@pytest.mark.parametrize("label", [-1.0, 0.0])
+def test_action_contrast_applies_only_to_praise(label: float) -> None:
+    """A reproach is no evidence about other actions, and without praise the training is the same."""
+    observations = uniform_observations(50)
+    isrs = [box_isr(n_members=1) for _ in range(2)]
+    for isr, action_contrast in zip(isrs, (False, True), strict=True):
+        store = box_store(observations, np.full(50, label), np.arange(50) % 2)
+        ISRTrainer(isr, action_contrast=action_contrast, gradient_steps=5, batch_size=32).train(store)
+    assert torch.equal(weights(isrs[0]), weights(isrs[1]))
+
+
+def test_action_contrast_changes_nothing_where_one_action_was_tried() -> None:
+    isrs = [box_isr(n_members=1) for _ in range(2)]
+    for isr, action_contrast in zip(isrs, (False, True), strict=True):
+        store = box_store(uniform_observations(50), np.ones(50))
+        ISRTrainer(isr, action_contrast=action_contrast, gradient_steps=5, batch_size=32).train(store)
+    assert torch.equal(weights(isrs[0]), weights(isrs[1]))
+
+
+# Arguments.
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"gradient_steps": 0}, "at least 1, got 0 and 256"),
+        ({"batch_size": 0}, "at least 1, got 2000 and 0"),
+        ({"l1_coef": -1.0}, "l1_coef must be 0 or more, got -1.0"),
+        ({"l1_coef": math.nan}, "l1_coef must be 0 or more, got nan"),
+        ({"learning_rate": -1.0}, "Invalid learning rate"),
+    ],
+)
+def test_bad_arguments_are_refused(kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ISRTrainer(tabular_isr(), **kwargs)
+
+
+def test_an_empty_store_is_refused() -> None:
     with pytest.raises(ValueError, match="no label to train on"):
-        fit(isr, LabelStore(DISCRETE, DISCRETE))
+        ISRTrainer(tabular_isr()).train(LabelStore(FOUR, FOUR))
+
+
+def test_the_optimizer_gets_its_keyword_arguments() -> None:
+    trainer = ISRTrainer(tabular_isr(), optimizer_class=torch.optim.AdamW, optimizer_kwargs={"betas": (0.8, 0.9)})
+    assert isinstance(trainer.optimizer, torch.optim.AdamW)
+    assert trainer.optimizer.param_groups[0]["betas"] == (0.8, 0.9)

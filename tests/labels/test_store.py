@@ -1,110 +1,66 @@
+from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
 
 from sb3_isr import LabelBatch, LabelStore
-from sb3_isr.labels.store import pair_hashes
-
-BOX = spaces.Box(0, 1000, (2,), np.float32)
-DISCRETE = spaces.Discrete(3)
+from sb3_isr.labels import LabelRange
+from tests.labels.made_labels import BOX, DISCRETE, make_labels, make_store, numbers_in
 
 
-def labels(social_rewards: list[float], first: int = 0) -> LabelBatch:
-    """Labels whose observation says which number they have."""
-    numbers = first + np.arange(len(social_rewards))
-    observations = np.stack([numbers, numbers], axis=1).astype(np.float32)
-    return LabelBatch(observations, numbers % 3, np.array(social_rewards, np.float32))
+def test_labels_are_drawn_as_they_were_given() -> None:
+    batch = make_store(0.0, 0.5, -1.0, 0.0).sample(200)
+    numbers = np.array(numbers_in(batch))
+    assert set(numbers) == {0, 1, 2, 3}
+    np.testing.assert_array_equal(batch.actions, numbers % 3)
+    np.testing.assert_array_equal(batch.social_rewards, np.array([0.0, 0.5, -1.0, 0.0])[numbers])
 
 
-def numbers_in(batch: LabelBatch) -> set[int]:
-    assert isinstance(batch.observations, np.ndarray)
-    return set(batch.observations[:, 0].astype(int))
+def test_no_held_out_label_is_drawn_and_each_other_one_is() -> None:
+    store = make_store(*[0.0, 1.0] * 50, held_out=0.3)
+    store.sample(1)
+    store.add(make_labels([0.0, 1.0] * 50, first=100))
+    drawn = set(numbers_in(store.sample(6000)))
+    held_out = [number for batch in store.held_out_batches(7) for number in numbers_in(batch)]
+    assert not drawn & set(held_out)
+    assert drawn | set(held_out) == set(range(200))
+    assert len(held_out) == len(set(held_out)) == store.n_held_out
+    assert 34 < len(held_out) < 86  # 60 +- four standard deviations
 
 
-def test_what_is_drawn_is_what_was_given() -> None:
-    store = LabelStore(BOX, DISCRETE, held_out=0.0, seed=0)
-    store.add(labels([0.0, 0.5, -1.0, 0.0]))
-    batch = store.sample(200)
-    assert numbers_in(batch) == {0, 1, 2, 3}
-    assert isinstance(batch.observations, np.ndarray)
-    number = batch.observations[:, 0].astype(int)
-    np.testing.assert_array_equal(batch.actions, number % 3)
-    np.testing.assert_array_equal(batch.social_rewards, np.array([0.0, 0.5, -1.0, 0.0])[number])
-
-
-def test_rare_praise_is_drawn_as_often_as_none() -> None:
-    store = LabelStore(BOX, DISCRETE, held_out=0.0, seed=0)
-    store.add(labels([0.0] * 990 + [0.4] * 10))
-    drawn = store.sample(4000).social_rewards != 0
-    assert abs(drawn.mean() - 0.5) < 0.03  # four standard deviations
-
-
-def test_a_pair_labelled_a_thousand_times_is_drawn_as_often_as_one_labelled_once() -> None:
-    """A learner that knows MiniGrid's DoorKey labels the same few pairs over and over, and was hacked at the others."""
-    store = LabelStore(BOX, DISCRETE, held_out=0.0, seed=0)
-    for _ in range(3000):  # more labels than are looked at in one piece
-        store.add(labels([0.0] * 2))
-    store.add(labels([0.0] * 8, first=2))
-    same_place = labels([0.0])
-    store.add(same_place._replace(actions=same_place.actions + 1))  # another action is another pair
-    batch = store.sample(11_000)
-    assert isinstance(batch.observations, np.ndarray)
-    _, counts = np.unique(10 * batch.observations[:, 0] + batch.actions, return_counts=True)
-    assert len(counts) == 11
-    assert (np.abs(counts - 1000) < 130).all()  # four standard deviations
-
-
-def test_small_numbers_make_distinct_pairs() -> None:
-    """Hashes that add up observation and action would take (1, 0) for (0, 3)."""
-    observations, actions = (grid.ravel() for grid in np.meshgrid(np.arange(16), np.arange(16)))
-    assert len(set(pair_hashes(observations, actions).tolist())) == 256
-
-
-def test_balancing_does_not_change_what_a_pair_is_worth_on_average() -> None:
-    """A goal on ice is reached one time in four: half of the drawn labels must not say so."""
-    store = LabelStore(BOX, DISCRETE, held_out=0.0, seed=0)
-    for _ in range(50):
-        for social_reward in (1.0, 0.0, 0.0, 0.0):
-            store.add(labels([social_reward]))
-            store.add(labels([0.0] * 3, first=1))
-    batch = store.sample(8000)
-    assert isinstance(batch.observations, np.ndarray)
-    at_goal = batch.observations[:, 0] == 0
-    assert abs(at_goal.mean() - 0.5) < 0.03
-    assert abs(batch.social_rewards[at_goal].mean() - 0.25) < 0.03
-
-
-@pytest.mark.parametrize("label", [0.0, 1.0])
-def test_labels_of_one_kind_are_all_drawn(label: float) -> None:
-    """The published split divided by zero when nothing was rewarded."""
-    store = LabelStore(BOX, DISCRETE, held_out=0.0, seed=0)
-    store.add(labels([label] * 5))
-    assert numbers_in(store.sample(200)) == set(range(5))
-
-
-def test_no_held_out_label_is_ever_drawn_and_none_is_lost() -> None:
-    store = LabelStore(BOX, DISCRETE, held_out=0.3, seed=0)
-    store.add(labels([0.0, 1.0] * 100))
-    store.add(labels([0.0, 1.0] * 100, first=200))
-    drawn = set().union(*(numbers_in(store.sample(1000)) for _ in range(20)))
-    held_out = set().union(*(numbers_in(batch) for batch in store.held_out_batches(7)))
-    assert not drawn & held_out
-    assert drawn | held_out == set(range(400))
-    assert len(held_out) == store.n_held_out == sum(len(b.actions) for b in store.held_out_batches(7))
-    assert 80 < len(held_out) < 160  # 120 +- four standard deviations
-
-
-def test_beyond_its_capacity_it_holds_the_newest() -> None:
-    store = LabelStore(BOX, DISCRETE, capacity=10, held_out=0.0, seed=0)
+def test_beyond_its_capacity_the_store_holds_the_newest_labels() -> None:
+    store = make_store(capacity=10)
     for first in range(0, 16, 4):
-        store.add(labels([0.0] * 4, first))
+        store.add(make_labels([0.0] * 4, first))
+        assert numbers_in(store.labels()) == list(range(max(0, first - 6), first + 4))
     assert (len(store), store.n_added) == (10, 16)
-    assert numbers_in(store.sample(500)) == set(range(6, 16))
-    store.add(labels([0.0] * 25, first=100))
+    assert set(numbers_in(store.sample(500))) == set(range(6, 16))
+    store.add(make_labels([0.0] * 25, first=100))
     assert (len(store), store.n_added) == (10, 41)
-    assert numbers_in(store.sample(500)) == set(range(115, 125))
+    assert numbers_in(store.labels()) == list(range(115, 125))
+
+
+def test_labels_gives_a_copy_of_all_labels_held_out_or_not() -> None:
+    store = make_store(*[0.0, 1.0] * 10, held_out=0.5)
+    labels = store.labels()
+    assert 0 < store.n_held_out < 20
+    assert numbers_in(labels) == list(range(20))
+    assert labels.social_rewards.tolist() == [0.0, 1.0] * 10
+    labels.social_rewards[:] = 7
+    assert set(store.labels().social_rewards) == {0.0, 1.0}
+    assert numbers_in(make_store().labels()) == []
+
+
+def test_label_range_is_that_of_the_labels_still_held() -> None:
+    store = make_store(capacity=3)
+    assert store.label_range is None
+    store.add(make_labels([-1.0, 0.0, 1.0]))
+    assert store.label_range == LabelRange(-1.0, 1.0, (-1.0, 0.0, 1.0))
+    store.add(make_labels([0.0]))
+    assert store.label_range == LabelRange(0.0, 1.0, (0.0, 1.0))
 
 
 def test_labels_stay_in_the_dtype_of_their_space() -> None:
@@ -116,36 +72,68 @@ def test_labels_stay_in_the_dtype_of_their_space() -> None:
     assert (observations == 200).all()
 
 
-def test_dict_observations() -> None:
-    space = spaces.Dict({"a": BOX, "b": spaces.Discrete(4)})
-    store = LabelStore(space, DISCRETE, held_out=0.0, seed=0)
-    store.add(LabelBatch({"a": np.ones((3, 2), np.float32), "b": np.arange(3)}, np.zeros(3, int), np.arange(3)))
-    batch = store.sample(50)
-    assert isinstance(batch.observations, dict)
-    np.testing.assert_array_equal(batch.observations["b"], batch.social_rewards)
-    assert set(batch.social_rewards) == {0.0, 1.0, 2.0}
-
-
 def test_what_is_stored_is_a_copy() -> None:
     """Algorithms and environments may reuse their arrays."""
-    store = LabelStore(BOX, DISCRETE, held_out=0.0)
-    batch = labels([1.0])
+    store, batch = make_store(), make_labels([1.0])
     store.add(batch)
     batch.social_rewards[:] = 7
     assert store.sample(1).social_rewards == [1.0]
 
 
-def test_same_seed_draws_the_same() -> None:
+def test_the_seed_decides_what_is_held_out_and_drawn() -> None:
     def draw(seed: int) -> Any:
-        store = LabelStore(BOX, DISCRETE, seed=seed)
-        store.add(labels([0.0, 1.0] * 50))
-        return store.sample(30).observations
+        store = LabelStore(BOX, DISCRETE, held_out=0.5, seed=seed)
+        store.add(make_labels([0.0, 1.0] * 50))
+        return numbers_in(next(store.held_out_batches())), numbers_in(store.sample(30))
 
-    np.testing.assert_array_equal(draw(1), draw(1))
-    assert not np.array_equal(draw(1), draw(2))
+    assert draw(1) == draw(1)
+    assert all(one != other for one, other in zip(draw(1), draw(2), strict=True))
 
 
-GOOD = labels([0.0, 1.0])
+DICT = spaces.Dict({"a": BOX, "b": spaces.Discrete(4), "c/d": spaces.Discrete(4)})
+
+
+def observe(space: gym.Space[Any], numbers: Any) -> Any:
+    boxes = np.stack([numbers, numbers], axis=1).astype(np.float32)
+    return {"a": boxes, "b": numbers % 4, "c/d": numbers % 3} if space is DICT else boxes
+
+
+@pytest.mark.parametrize("space", [BOX, DICT], ids=["array", "dict"])
+@pytest.mark.parametrize("n_added", [0, 7, 25])
+def test_a_loaded_store_goes_on_as_the_saved_one_would(space: gym.Space[Any], n_added: int, tmp_path: Path) -> None:
+    def make(seed: int) -> LabelStore:
+        return LabelStore(space, DISCRETE, capacity=10, held_out=0.3, seed=seed)
+
+    def add(store: LabelStore, numbers: Any) -> None:
+        store.add(LabelBatch(observe(space, numbers), numbers % 3, numbers.astype(np.float32)))
+
+    saved, loaded = make(0), make(1)
+    add(saved, np.arange(n_added))
+    add(loaded, np.arange(3))
+    saved.save(tmp_path / "labels.npz")
+    loaded.load(tmp_path / "labels.npz")
+    for store in (saved, loaded):
+        add(store, np.arange(n_added, n_added + 2))
+    assert (loaded.n_added, len(loaded), loaded.n_held_out) == (saved.n_added, len(saved), saved.n_held_out)
+    for one, other in ((loaded.labels(), saved.labels()), (loaded.sample(40), saved.sample(40))):
+        np.testing.assert_array_equal(one.social_rewards, other.social_rewards)
+        np.testing.assert_array_equal(one.actions, one.social_rewards.astype(int) % 3)
+        np.testing.assert_equal(one.observations, observe(space, one.social_rewards.astype(int)))
+
+
+def test_a_store_of_other_spaces_or_capacity_is_not_loaded(tmp_path: Path) -> None:
+    make_store(*[0.0] * 10).save(tmp_path / "labels.npz")
+    for other, message in (
+        (LabelStore(BOX, DISCRETE, capacity=5), "with the capacity it had"),
+        (LabelStore(spaces.Box(0, 1, (3,)), DISCRETE), "observations must have the shape"),
+        (LabelStore(BOX, spaces.MultiBinary(2)), "actions must have the shape"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            other.load(tmp_path / "labels.npz")
+        assert len(other) == 0
+
+
+GOOD = make_labels([0.0, 1.0])
 
 
 @pytest.mark.parametrize(

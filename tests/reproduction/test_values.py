@@ -13,7 +13,7 @@ from reproduction.published import Values, published_values
 from reproduction.results import Results
 from reproduction.runs import Run, Socialization, with_requirements
 from reproduction.values import done_seeds, figure_values, hacking
-from sb3_isr.envs.coin_game.rules import MAPS
+from sb3_isr.envs.coin_game.maps import MAPS
 from tests.reproduction.tiny import TINY
 
 

@@ -15,7 +15,7 @@ from sb3_isr.schedules.presence import PresenceSchedule, attendance_probability,
         (LeaveAt(0.25), {0.0: 1, 0.24: 1, 0.25: 0, 1.0: 0}),
         (LeaveAt(0.0), {0.0: 0}),
         (Fade(0.25, 0.75), {0.0: 1, 0.25: 1, 0.375: 0.75, 0.5: 0.5, 0.75: 0, 1.0: 0}),
-        # Leaves at 0.5, looks in for the last quarter of every 0.25: [0.6875, 0.75), [0.9375, 1).
+        # Leaves at 0.5 and comes back for the last quarter of every 0.25: [0.6875, 0.75), [0.9375, 1).
         (Visits(0.5, 0.25, 0.0625), {0.0: 1, 0.49: 1, 0.5: 0, 0.68: 0, 0.6875: 1, 0.74: 1, 0.75: 0, 0.9: 0, 0.95: 1}),
     ],
 )
@@ -42,7 +42,7 @@ def test_text_form(text: str, schedule: PresenceSchedule) -> None:
 @pytest.mark.parametrize(
     "text", ["", "sometimes", "leave_at", "leave_at_", "leave_at_0.5_0.6", "leave_at_soon", "always_0.5", "fade_0.5"]
 )
-def test_unknown_text_is_refused_with_what_can_be_written(text: str) -> None:
+def test_unknown_text_is_refused_with_the_known_forms(text: str) -> None:
     with pytest.raises(ValueError, match=r"leave_at_0\.5.*got '" + text):
         presence_schedule(text)
 
@@ -55,7 +55,7 @@ def test_numbers_out_of_range_are_refused(text: str) -> None:
         presence_schedule(text)
 
 
-def test_a_callable_is_taken_as_it_is_and_what_it_says_is_checked() -> None:
+def test_a_callable_is_used_as_it_is_and_its_results_are_checked() -> None:
     def schedule(progress_remaining: float) -> float:
         return 2 * progress_remaining
 
@@ -66,11 +66,11 @@ def test_a_callable_is_taken_as_it_is_and_what_it_says_is_checked() -> None:
             attendance_probability(schedule, remaining)
 
 
-def test_overshooting_the_last_rollout_is_the_end_of_training() -> None:
+def test_steps_past_the_planned_end_count_as_the_end_of_training() -> None:
     assert attendance_probability(Fade(0.5, 1.0), -0.02) == 0.0
 
 
-def test_schedules_pickle_and_print() -> None:
+def test_schedules_can_be_pickled_and_printed() -> None:
     schedule = Visits(0.5, 0.1, 0.01)
     assert pickle.loads(pickle.dumps(schedule)) == schedule
     assert repr(schedule) == "Visits(departure=0.5, period=0.1, duration=0.01)"

@@ -1,3 +1,5 @@
+"""SocialRewardWrapper: the caregiver's reward is added, and info tells which part of the reward is social."""
+
 import gymnasium as gym
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -18,7 +20,7 @@ from tests.scripted_env import ScriptedEnv
 SCRIPT = [(-1.0, None), (2.0, None), (-0.5, None)]
 
 
-def test_the_caregivers_reward_is_added_and_said() -> None:
+def test_the_caregivers_reward_is_added_and_written_to_info() -> None:
     env = SocialRewardWrapper(ScriptedEnv(SCRIPT), FunctionCaregiver(lambda t: 10.0 if t.reward > 0 else None))
     env.reset()
     assert [env.step(0)[1] for _ in range(3)] == [-1.0, 12.0, -0.5]
@@ -90,16 +92,16 @@ def test_environments_given_the_same_caregiver_do_not_share_its_memory() -> None
 
 
 def test_the_seed_reaches_the_caregiver() -> None:
-    def said(seed: int) -> list[bool]:
+    def labelled(seed: int) -> list[bool]:
         env = SocialRewardWrapper(ScriptedEnv(SCRIPT * 10), SparseCaregiver(TaskRewardCaregiver(), 0.5))
         env.reset(seed=seed)
         return ["social_reward" in env.step(0)[4] for _ in range(30)]
 
-    assert said(0) == said(0) != said(1)
+    assert labelled(0) == labelled(0) != labelled(1)
 
 
 @pytest.mark.parametrize("label", [float("nan"), float("inf")])
-def test_a_label_that_is_no_number_is_refused(label: float) -> None:
+def test_a_label_that_is_not_a_finite_number_is_refused(label: float) -> None:
     env = SocialRewardWrapper(ScriptedEnv(SCRIPT), FunctionCaregiver(lambda t: label))
     env.reset()
     with pytest.raises(ValueError, match="finite number, or None"):

@@ -1,3 +1,5 @@
+"""The equation, element by element."""
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,6 @@ def test_true_reward_comes_out_bit_for_bit_while_the_caregiver_is_present() -> N
     np.testing.assert_array_equal(present.astype(np.float32), reward)
 
 
-def test_nothing_social_is_left_in_autonomy_where_the_whole_reward_was_social() -> None:
+def test_no_social_reward_is_left_in_autonomy_where_the_whole_reward_was_social() -> None:
     reward = np.random.default_rng(0).normal(size=10_000).astype(np.float32)
     np.testing.assert_array_equal(utility(reward, reward, np.zeros(10_000), np.zeros(10_000)), 0.0)

@@ -1,1 +1,1 @@
-"""The coin game."""
+"""The coin game, alone and batched."""

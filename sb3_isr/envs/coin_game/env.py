@@ -1,4 +1,4 @@
-"""The coin game: a small MiniGrid in which walking costs, and a caregiver praises each goal that is reached."""
+"""The coin game: a small MiniGrid in which moving costs reward and a caregiver praises each goal that is reached."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from minigrid.core.mission import MissionSpace
 from minigrid.core.world_object import Goal, Wall
 from minigrid.minigrid_env import MiniGridEnv
 
-from sb3_isr.envs.coin_game.rules import GOAL, PRAISE, WALL, CoinGameRules, Placement
+from sb3_isr.envs.coin_game.rules import ACTIONS, GOAL, PRAISE, WALL, CoinGameRules, Placement
+from sb3_isr.envs.grid_view import N_DIRECTIONS
 
 
 class CoinGameEnv(MiniGridEnv):
@@ -20,21 +21,21 @@ class CoinGameEnv(MiniGridEnv):
     The coin game of "Value Internalization: Learning and Generalizing from Social Reward" (arXiv 2407.14681).
 
     Actions are left (0), right (1) and forward (2). A forward action costs ``0.9 / max_steps``, blocked or not, except
-    the one that reaches the goal; turning is free. Reaching the goal is praised with 0.4 and lays everything out anew
-    within the episode, so the observation returned is of the new layout. An episode is truncated after ``max_steps``
-    and never terminates. Without praise it is best to stay put.
+    the one that reaches the goal; turning is free. Reaching the goal gives a social reward of 0.4 and starts a new
+    random layout within the episode, which the returned observation already shows. An episode is truncated after
+    ``max_steps`` and never terminates. Without the social reward, the best policy is not to move.
 
-    The reward is the environment's and the social one together; ``info["social_reward"]`` says at each step which part
-    is social, and ``info["goals_reached"]`` counts the goals at the episode's last step. The observation is the whole
-    grid, uint8 ``[2 * size - 5, 2 * size - 5, 4]``, indexed [x, y] as MiniGrid's: the agent in the middle and facing
-    up, zeros outside the map, in the channels MiniGrid's object, colour and state codes and a goal flag.
+    The reward is the sum of environment and social reward; ``info["social_reward"]`` holds the social part at each
+    step, and ``info["goals_reached"]`` the number of goals at the episode's last step. The observation is the whole
+    grid, uint8 ``[2 * size - 5, 2 * size - 5, 4]``, indexed [x, y] like MiniGrid's: the agent in the center and facing
+    up, zeros outside the map. The channels are MiniGrid's object, colour and state codes and a goal flag.
 
-    :param n_walls: Number of inner walls, laid anew with each layout
-    :param layout: A fixed map in place of random walls: a name in ``MAPS``, or the inner wall cells (x, y)
+    :param n_walls: Number of inner walls, placed at random in each layout
+    :param layout: A fixed map instead of random walls: a name in ``MAPS``, or the inner wall cells (x, y)
     :param size: Width and height of the grid in cells, with the outer wall
     :param max_steps: Length of an episode in steps
     :param render_mode: "human", "rgb_array" or None, as in MiniGrid
-    :raises ValueError: If an argument allows no game
+    :raises ValueError: If an argument does not define a valid game
     """
 
     def __init__(
@@ -53,18 +54,20 @@ class CoinGameEnv(MiniGridEnv):
             see_through_walls=True,
             agent_view_size=self.rules.view_size,
             render_mode=render_mode,
-            highlight=False,  # what is highlighted is a partial view, but this agent sees everything
+            highlight=False,  # highlighting marks a partial view, but this agent sees the whole grid
         )
         self.action_space = self.rules.action_space
         self.observation_space = self.rules.observation_space
         self.goals_reached = 0
 
-    # MiniGridEnv leaves Gymnasium's types of observations and actions open, so that no override can match them.
+    # MiniGridEnv leaves Gymnasium's types of observations and actions open, so no override can match them.
     def reset(  # type: ignore[override]
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """
-        :param seed: Seed of the layouts to come
+        Start an episode.
+
+        :param seed: Seed of the layouts
         :param options: Not used
         :return: The first observation, and an empty info
         """
@@ -73,10 +76,13 @@ class CoinGameEnv(MiniGridEnv):
 
     def step(self, action: int | np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:  # type: ignore[override]
         """
+        Perform an action.
+
         :param action: 0 left, 1 right, 2 forward
-        :return: Observation, environment plus social reward, False, whether the episode is over, info
+        :return: Observation, environment plus social reward, terminated (always False), truncated, info
+        :raises ValueError: If there is no such action
         """
-        if not 0 <= action <= 2:
+        if not 0 <= action < len(ACTIONS):
             raise ValueError(f"An action must be 0 (left), 1 (right) or 2 (forward), got {action}.")
         self.step_count += 1
         truncated = self.step_count >= self.max_steps
@@ -93,7 +99,7 @@ class CoinGameEnv(MiniGridEnv):
             else:
                 environment_reward = -self.rules.move_cost
         else:
-            self.agent_dir = (self.agent_dir + (1 if action == Actions.right else -1)) % 4
+            self.agent_dir = (self.agent_dir + (1 if action == Actions.right else -1)) % N_DIRECTIONS
         if self.render_mode == "human":
             self.render()  # type: ignore[no-untyped-call]
         info: dict[str, Any] = {"social_reward": social_reward}
@@ -103,14 +109,16 @@ class CoinGameEnv(MiniGridEnv):
 
     def gen_obs(self) -> np.ndarray:
         """
-        :return: The observation. It is cut from the codes of ``place``, since MiniGrid's way of building a grid of
-            objects at each step takes most of a step's time; so objects put into ``grid`` by hand are not in it.
+        Return the observation, without objects that were put into ``grid`` other than by ``place``.
+
+        It is read from the codes that ``place`` writes, because MiniGrid's own way, building a grid of objects at each
+        step, would take most of a step's time.
         """
         return self.rules.view(self._codes, self.rules.index(cast(np.ndarray, self.agent_pos)), self.agent_dir)
 
     def place(self, placement: Placement) -> None:
         """
-        Put walls, goal and agent into their places; the episode goes on. Nothing is checked.
+        Place walls, goal and agent within the running episode, without any checks.
 
         :param placement: One placement, without leading axes
         """

@@ -1,1 +1,1 @@
-"""The prosocial game."""
+"""The prosocial game, alone, batched and for PettingZoo."""

@@ -1,4 +1,4 @@
-"""Learners of the prosocial game at work, side by side, as a GIF."""
+"""Animates learners of the prosocial game side by side, as a GIF."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from stable_baselines3 import PPO
 
-from sb3_isr.envs.prosocial.env import ProsocialEnv
+from sb3_isr.envs import ProsocialEnv
 
-#: Pixels above and between the mazes, and steps a second.
+#: Pixels above and between the mazes, and steps per second.
 HEADER, GAP, STEPS_PER_SECOND = 44, 16, 8
 
 
 def animate(learners: Sequence[tuple[str, Path]], out: Path, seed: int = 0) -> None:
     """
-    Let each learner play one episode, all from the same maze on.
+    Save a GIF in which each learner plays one episode, starting from the same maze.
 
-    :param learners: For each what to write above it, and the file of a PPO learner of the prosocial game. It holds
-        pickles, as SB3's files do: show only your own.
-    :param out: The GIF
-    :param seed: Seeds mazes and actions
+    :param learners: The title of each learner, and the file of a PPO model trained in the prosocial game. SB3's files
+        contain pickles, so load only files that you trust.
+    :param out: Path of the GIF
+    :param seed: Seed of mazes and actions
     """
     episodes = [list(_episode(title, PPO.load(path, device="cpu"), seed)) for title, path in learners]
     frames = [_side_by_side(panels) for panels in zip(*episodes, strict=True)]
-    # One palette for all frames: they have few colours, and single ones would flicker.
+    # One palette for all frames: they have few colours, and one palette per frame would flicker.
     palette = frames[-1].quantize(64)
     first, *others = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The prosocial game as a Gymnasium environment: the learner acts, and the caregiver is part of the world."""
+"""The prosocial game as a Gymnasium environment: the learner acts, and a scripted caregiver is part of the world."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from sb3_isr.envs.prosocial.world import LEARNER
 
 class ProsocialEnv(gym.Env[np.ndarray, np.int64]):
     """
-    The prosocial game of "Value Internalization: Learning and Generalizing from Social Reward" (arXiv 2407.14681): a
-    learner is praised when somebody else reaches a goal, to which it must clear the way.
+    The prosocial game of "Value Internalization: Learning and Generalizing from Social Reward" (arXiv 2407.14681).
 
-    In a maze of corridors a ball lies on the caregiver's way to its goal. The caregiver walks the shortest way and does
-    not touch the ball. Actions of the learner are still (0), left (1), right (2), forward (3), pick up (4) and drop
-    (5); see :class:`~sb3_isr.envs.prosocial_world.ProsocialWorld` for the rules. A forward action costs
-    ``0.9 / max_steps``. When the caregiver reaches its goal, it praises the learner with 0.4, and everything is laid
-    out anew within the episode. An episode is truncated after ``max_steps`` and never terminates.
+    The learner is praised when the caregiver reaches a goal, and has to clear the way for it. In a maze of corridors a
+    ball lies on the caregiver's way to its goal. The caregiver walks the shortest way and does not touch the ball.
+    The learner's actions are still (0), left (1), right (2), forward (3), pick up (4) and drop (5); see
+    :class:`~sb3_isr.envs.prosocial.world.ProsocialWorld` for the rules. A forward action costs ``0.9 / max_steps``.
+    When the caregiver reaches its goal, it gives the learner a social reward of 0.4, and a new layout starts within the
+    episode. An episode is truncated after ``max_steps`` and never terminates.
 
-    The reward is the environment's and the social one together; ``info["social_reward"]`` says which part is social,
-    ``info["caregiver_action"]`` what the caregiver did, and ``info["goals_reached"]`` counts the caregiver's goals at
-    the episode's last step. The ISR hears the actions of both: ``isr_action_space`` and ``info["isr_action"]``.
+    The reward is the sum of environment and social reward; ``info["social_reward"]`` holds the social part,
+    ``info["caregiver_action"]`` the caregiver's action, and ``info["goals_reached"]`` the number of the caregiver's
+    goals at the episode's last step. The ISR receives the actions of both agents (``isr_action_space`` and
+    ``info["isr_action"]``).
 
-    The observation is the whole maze, uint8 ``[9, 9, 5]``, indexed [x, y] as MiniGrid's: the learner in the middle and
-    facing up, zeros outside the map, in the channels MiniGrid's object, colour and state codes, the object that an
-    agent carries, and a goal flag. An agent's state is its direction relative to the learner's.
+    The observation is the whole maze, uint8 ``[9, 9, 5]``, indexed [x, y] like MiniGrid's: the learner in the center
+    and facing up, zeros outside the map. The channels are MiniGrid's object, colour and state codes, the object that
+    an agent carries, and a goal flag. An agent's state is its direction relative to the learner's.
 
     :param max_steps: Length of an episode in steps
     :param render_mode: "rgb_array" or None
-    :raises ValueError: If an episode is to have no step
+    :raises ValueError: If ``max_steps`` is less than 1
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012, as Gymnasium has it
@@ -50,7 +51,9 @@ class ProsocialEnv(gym.Env[np.ndarray, np.int64]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """
-        :param seed: Seed of the layouts to come, and of who acts first
+        Start an episode.
+
+        :param seed: Seed of the layouts and of which agent acts first
         :param options: Not used
         :return: The first observation, and an empty info
         """
@@ -60,8 +63,10 @@ class ProsocialEnv(gym.Env[np.ndarray, np.int64]):
 
     def step(self, action: int | np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """
-        :param action: What the learner does
-        :return: Observation, environment plus social reward, False, whether the episode is over, info
+        Perform an action of the learner, and the scripted one of the caregiver.
+
+        :param action: The learner's action
+        :return: Observation, environment plus social reward, terminated (always False), truncated, info
         :raises ValueError: If there is no such action
         """
         (reward, _), truncated, info = self._episode.step(action, self.world.scripted_actions()[0])
@@ -69,6 +74,8 @@ class ProsocialEnv(gym.Env[np.ndarray, np.int64]):
 
     def render(self) -> np.ndarray | None:
         """
-        :return: A picture of the maze from above, uint8 ``[height, width, 3]``; None without a render mode
+        Render the maze from above.
+
+        :return: uint8 ``[height, width, 3]``; None without a render mode
         """
         return None if self.render_mode is None else picture(self.world)

@@ -1,4 +1,4 @@
-"""One prosocial game from its first step to its last: what the Gymnasium and the PettingZoo interface share."""
+"""Episodes of a single prosocial game, shared by the Gymnasium and the PettingZoo environment."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ Outcome = tuple[tuple[float, float], bool, dict[str, Any]]
 
 class Episode:
     """
-    :param max_steps: Its length in steps
-    :raises ValueError: If it is to have no step
+    A single prosocial game with its step and goal counts.
+
+    :param max_steps: Length of an episode in steps
+    :raises ValueError: If ``max_steps`` is less than 1
     """
 
     def __init__(self, max_steps: int) -> None:
@@ -23,16 +25,20 @@ class Episode:
 
     def begin(self, generator: np.random.Generator) -> None:
         """
-        :param generator: Draws layouts, and who acts first, until the episode ends
+        Start an episode.
+
+        :param generator: Draws the layouts and which agent acts first, until the episode ends
         """
         self._generator = generator
         self._step_count = self._goals_reached = 0
-        self.world.lay_out([0], [generator])
+        self.world.generate_layouts([0], [generator])
 
     def step(self, learner_action: int | np.integer[Any], caregiver_action: int | np.integer[Any]) -> Outcome:
         """
-        :param learner_action: What the learner does
-        :param caregiver_action: What the caregiver does
+        Perform an action of each agent.
+
+        :param learner_action: The learner's action
+        :param caregiver_action: The caregiver's action
         :return: The environment plus social rewards of the two, whether the episode is over, and the info
         :raises ValueError: If there is no such action
         """

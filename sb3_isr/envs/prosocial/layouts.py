@@ -1,4 +1,4 @@
-"""The mazes of the prosocial game, and where everything may stand in them: all there are, by construction."""
+"""All mazes of the prosocial game, and all placements of agents, ball and goal in them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from minigrid.core.constants import DIR_TO_VEC
 
-#: Width and height of the grid with its outer wall, and the walls inside it.
+#: Width and height of the grid with its outer wall, and number of walls inside it.
 SIZE = 7
 N_WALLS = 8
 
@@ -24,13 +24,13 @@ _OUTER_WALL = (True,) * SIZE
 
 class Layout(NamedTuple):
     """
-    A maze, and a cell (x, y) for everything in it.
+    A maze, and the cells (x, y) of ball, goal and agents in it.
 
     :param maze: The open cells
-    :param ball: Lies where most corridors meet, between the caregiver and its goal
-    :param caregiver: Starts at a dead end
-    :param goal: The caregiver's, at a dead end beyond the ball
-    :param learner: Starts at another dead end beyond the ball
+    :param ball: The ball's cell, where most corridors meet, between the caregiver and its goal
+    :param caregiver: The caregiver's first cell, a dead end
+    :param goal: The caregiver's goal, a dead end beyond the ball
+    :param learner: The learner's first cell, another dead end beyond the ball
     """
 
     maze: Maze
@@ -42,19 +42,17 @@ class Layout(NamedTuple):
 
 @cache
 def layouts() -> tuple[Layout, ...]:
-    """
-    :return: All layouts that there are (about 24,000), in an order that never changes
-    """
+    """Return all layouts (about 24,000) in a fixed order."""
     return tuple(layout for maze in mazes() for layout in _layouts_in(maze))
 
 
 @cache
 def mazes() -> tuple[Maze, ...]:
     """
-    All mazes of corridors: in no block of 2x2 cells, the outer wall counted in, are all cells open, or all walls, or
-    just two that touch at a corner open; and all open cells hang together.
+    Return the open cells of all mazes of corridors, in a fixed order.
 
-    :return: The open cells of each
+    In a maze of corridors all open cells are connected. A block of 2x2 cells, which may include the outer wall, has one
+    to three open cells, and if it has two, they are not diagonal to each other.
     """
     grids = (
         frozenset((x, y) for y, row in enumerate(rows) for x, is_wall in enumerate(row) if not is_wall)
@@ -66,14 +64,15 @@ def mazes() -> tuple[Maze, ...]:
 @cache
 def ways(maze: Maze, goal: Cell) -> np.ndarray:
     """
+    Return the direction of the next step of the shortest way to a goal, for each cell.
+
     :param maze: The open cells
     :param goal: One of them
-    :return: The direction of the next step of the shortest way to the goal, int ``[SIZE, SIZE]``, indexed [x, y]; 0
-        in walls and at the goal itself
+    :return: int ``[SIZE, SIZE]``, indexed [x, y], read-only; 0 in walls and at the goal itself
     """
     directions = np.zeros((SIZE, SIZE), dtype=np.intp)
     seen = [goal]
-    for x, y in seen:  # grows as it is walked through, nearest cells first
+    for x, y in seen:  # breadth-first search: the loop appends to the list
         for direction, (dx, dy) in enumerate(_DIRECTIONS):
             before = (x - dx, y - dy)
             if before in maze and before not in seen:
@@ -84,7 +83,7 @@ def ways(maze: Maze, goal: Cell) -> np.ndarray:
 
 
 def _rows_below(rows: list[Row], n_walls: int) -> Iterator[list[Row]]:
-    """All ways to go on below these rows down to the outer wall, with so many inner walls."""
+    """Yield all grids that start with these rows and have this number of inner walls in the rows below."""
     if len(rows) == SIZE - 1:
         if n_walls == 0 and _fits_below(_OUTER_WALL, rows[-1]):
             yield [*rows, _OUTER_WALL]
@@ -97,7 +96,7 @@ def _rows_below(rows: list[Row], n_walls: int) -> Iterator[list[Row]]:
 
 @cache
 def _fits_below(row: Row, above: Row) -> bool:
-    """Whether each 2x2 block of two rows is the piece of a corridor."""
+    """Return whether each 2x2 block of two rows may occur in a maze of corridors."""
     blocks = zip(above, above[1:], row, row[1:], strict=False)
     return all(0 < sum(block) < 4 and not (block[0] == block[3] != block[1] == block[2]) for block in blocks)
 
@@ -120,7 +119,7 @@ def _neighbours(cells: Maze, cell: Cell) -> list[Cell]:
 
 def _reachable(cells: Maze, start: Cell) -> Maze:
     seen, new = {start}, [start]
-    for cell in new:  # grows as it is walked through
+    for cell in new:  # breadth-first search: the loop appends to the list
         new += [neighbour for neighbour in _neighbours(cells, cell) if neighbour not in seen]
         seen.update(new)
     return frozenset(seen)

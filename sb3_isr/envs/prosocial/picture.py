@@ -1,4 +1,4 @@
-"""A picture of the prosocial game."""
+"""Renders the prosocial game."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class _Agent(WorldObj):
         self.below = below
 
     def encode(self) -> tuple[Any, ...]:
-        """What MiniGrid tells drawn tiles apart by."""
+        """Return the key under which MiniGrid caches the rendered tile."""
         return self.color, self.direction, self.is_carrying, self.below is None
 
     def render(self, image: np.ndarray) -> None:  # type: ignore[override]
-        """Draw it."""
+        """Draw the agent into a tile."""
         if self.below is not None:
             self.below.render(image)
         triangle = rotate_fn(_TRIANGLE, 0.5, 0.5, 0.5 * np.pi * self.direction)  # type: ignore[no-untyped-call]
@@ -44,8 +44,10 @@ class _Agent(WorldObj):
 
 def picture(world: ProsocialWorld, tile_size: int = 32) -> np.ndarray:
     """
-    :param world: Its first game is shown
-    :param tile_size: Pixels a cell
+    Render the first game of a world from above.
+
+    :param world: The world
+    :param tile_size: Width and height of a cell in pixels
     :return: uint8 ``[SIZE * tile_size, SIZE * tile_size, 3]``
     """
     grid = Grid(SIZE, SIZE)

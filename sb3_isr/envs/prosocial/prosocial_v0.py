@@ -1,4 +1,4 @@
-"""The prosocial game for PettingZoo: both agents act, and any of them may learn."""
+"""The prosocial game for PettingZoo: both agents act, and either or both may learn."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ Space = gym.Space[Any]
 
 class parallel_env(ParallelEnv):  # type: ignore[misc]  # noqa: N801, as PettingZoo names them
     """
-    The prosocial game with two agents, ``learner`` and ``caregiver``; see
-    :class:`~sb3_isr.envs.prosocial.ProsocialEnv`, in which the caregiver is scripted.
+    The prosocial game with two agents, ``learner`` and ``caregiver``.
 
-    Each agent sees the maze from its own cell, pays ``0.9 / max_steps`` for each forward action, and is praised with
-    0.4 when the caregiver reaches its goal. Everything is laid out anew then, within the episode, which is truncated
-    after ``max_steps``. Rewards and infos are the learner's of ``ProsocialEnv``, for each agent; ``info["isr_action"]``
-    is the same for both, the learner's action first.
+    Each agent sees the maze from its own cell, pays ``0.9 / max_steps`` for each of its forward actions, and receives a
+    social reward of 0.4 when the caregiver reaches its goal. Then a new layout starts within the episode, which is
+    truncated after ``max_steps``. Each agent's info is that of :class:`~sb3_isr.envs.prosocial.env.ProsocialEnv`, in
+    which the caregiver is scripted; ``info["isr_action"]`` is the same for both, the learner's action first.
 
     :param max_steps: Length of an episode in steps
     :param render_mode: "rgb_array" or None
-    :raises ValueError: If an episode is to have no step
+    :raises ValueError: If ``max_steps`` is less than 1
     """
 
     metadata = {"name": "prosocial_v0", "render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012, as it has it
@@ -47,15 +46,17 @@ class parallel_env(ParallelEnv):  # type: ignore[misc]  # noqa: N801, as Petting
 
     def observation_space(self, agent: str) -> Space:
         """
+        Return the observation space of an agent.
+
         :param agent: "learner" or "caregiver"
-        :return: Its observation space
         """
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> Space:
         """
+        Return the action space of an agent.
+
         :param agent: "learner" or "caregiver"
-        :return: Its action space
         """
         return self.action_spaces[agent]
 
@@ -63,7 +64,9 @@ class parallel_env(ParallelEnv):  # type: ignore[misc]  # noqa: N801, as Petting
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
         """
-        :param seed: Seed of the layouts to come, and of who acts first
+        Start an episode.
+
+        :param seed: Seed of the layouts and of which agent acts first
         :param options: Not used
         :return: Each agent's first observation, and empty infos
         """
@@ -77,8 +80,10 @@ class parallel_env(ParallelEnv):  # type: ignore[misc]  # noqa: N801, as Petting
         self, actions: dict[str, int]
     ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
         """
-        :param actions: What each agent does
-        :return: Observations, environment plus social rewards, False, whether the episode is over, and infos
+        Perform an action of each agent.
+
+        :param actions: Each agent's action
+        :return: Observations, environment plus social rewards, terminated (always False), truncated and infos, by agent
         :raises ValueError: If there is no such action
         """
         rewards, truncated, info = self._episode.step(*(actions[agent] for agent in self.possible_agents))
@@ -93,14 +98,14 @@ class parallel_env(ParallelEnv):  # type: ignore[misc]  # noqa: N801, as Petting
         )
 
     def scripted_action(self) -> int:
-        """
-        :return: What the scripted caregiver does now
-        """
+        """Return the action that the scripted caregiver would choose now."""
         return int(self.world.scripted_actions()[0])
 
     def render(self) -> np.ndarray | None:
         """
-        :return: A picture of the maze from above, uint8 ``[height, width, 3]``; None without a render mode
+        Render the maze from above.
+
+        :return: uint8 ``[height, width, 3]``; None without a render mode
         """
         return None if self.render_mode is None else picture(self.world)
 

@@ -1,4 +1,4 @@
-"""The prosocial game, many at once."""
+"""The batched prosocial game."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from sb3_isr.envs.prosocial.world import CAREGIVER, LEARNER, PRAISE, ProsocialWo
 
 class ProsocialVecEnv(BatchedGames):
     """
-    ``num_envs`` prosocial games, stepped together: what ``DummyVecEnv([lambda: Monitor(ProsocialEnv())] * num_envs)``
-    gives, bit for bit and many times as fast. It cannot be rendered.
+    Many prosocial games as one vectorized environment in NumPy.
+
+    It returns exactly what ``DummyVecEnv([lambda: Monitor(ProsocialEnv(...))] * num_envs)`` returns for the same seed,
+    but much faster. It cannot be rendered.
 
     :param num_envs: Number of games
     :param max_steps: Length of an episode in steps
-    :raises ValueError: If an argument allows no game
+    :raises ValueError: If an argument does not define a valid game
     """
 
     rules: ProsocialWorld
@@ -26,10 +28,10 @@ class ProsocialVecEnv(BatchedGames):
     def __init__(self, num_envs: int, max_steps: int = 100) -> None:
         super().__init__(ProsocialEnv, num_envs, ProsocialWorld(num_envs, max_steps))
 
-    def _lay_out(self, games: np.ndarray) -> None:
-        self.rules.lay_out(games, self._generators)
+    def _generate_layouts(self, games: np.ndarray) -> None:
+        self.rules.generate_layouts(games, self._generators)
 
-    def _play(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
+    def _step_games(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
         both = np.stack([actions, self.rules.scripted_actions()], axis=1)
         environment_rewards, reached = self.rules.step(both, self._generators)
         social_rewards = np.where(reached, PRAISE, 0.0)

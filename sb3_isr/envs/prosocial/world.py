@@ -1,4 +1,4 @@
-"""The world of the prosocial game, any number of them at once: what all its interfaces share."""
+"""The world of the prosocial game, for any number of games: the rules that all its environments share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
 
-from sb3_isr.envs.grid_view import GridView
+from sb3_isr.envs.grid_view import N_DIRECTIONS, GridView
 from sb3_isr.envs.prosocial.layouts import SIZE, Cell, Layout, layouts, ways
 
 #: The caregiver's social reward for reaching its goal.
@@ -20,7 +20,7 @@ LEARNER, CAREGIVER = 0, 1
 
 
 class Actions(IntEnum):
-    """What an agent can do."""
+    """The actions of an agent."""
 
     STILL = 0
     LEFT = 1
@@ -30,7 +30,7 @@ class Actions(IntEnum):
     DROP = 5
 
 
-#: What each agent is coloured, and the ball.
+#: The colour of each agent, and of the ball.
 AGENT_COLORS = ("red", "blue")
 BALL_COLOR = "yellow"
 
@@ -41,25 +41,24 @@ WALL = np.array([OBJECT_TO_IDX["wall"], COLOR_TO_IDX["grey"], 0, 0, 0], dtype=np
 BALL = np.array([_BALL_CODE, COLOR_TO_IDX[BALL_COLOR], 0, 0, 0], dtype=np.uint8)
 GOAL = np.array([OBJECT_TO_IDX["goal"], COLOR_TO_IDX["green"], 0, 0, 1], dtype=np.uint8)
 
-# What each action adds to the direction.
+# The change of direction for each action.
 _TURNS = np.array([0, -1, 1, 0, 0, 0])
-# What the caregiver does when its way leads ahead, to the right, back or to the left.
+# The caregiver's action when its way leads ahead, to the right, back or to the left.
 _TOWARDS = np.array([Actions.FORWARD, Actions.RIGHT, Actions.RIGHT, Actions.LEFT])
 
 
 class ProsocialWorld(GridView):
     """
-    Mazes with two agents, a ball and the caregiver's goal: the rules, the scripted caregiver, and what agents see.
+    Mazes with two agents, a ball and the caregiver's goal: the rules, the scripted caregiver, and the agents' views.
 
-    Both agents act in each step, one after the other in random order. Neither they nor the ball can be walked
-    through. An agent faces one cell; it can pick up the ball there, and put it down there if the cell is empty. Each
-    forward action costs ``0.9 / max_steps``, blocked or not. When the caregiver reaches its goal, everything is laid
-    out anew. (What the published game does when two agents meet is not known; here they block each other, so that the
-    learner must also step aside.)
+    Both agents act in each step, one after the other in random order. They block each other, and the ball blocks both.
+    An agent faces one cell; it can pick up the ball there, and drop it there if the cell is empty. Each forward action
+    costs ``0.9 / max_steps``, blocked or not. When the caregiver reaches its goal, a new layout starts. (What happens
+    in the published game when two agents meet is not documented; here the learner also has to step aside.)
 
-    :param n_games: Number of worlds
+    :param n_games: Number of games
     :param max_steps: Length of an episode in steps
-    :raises ValueError: If an episode is to have no step
+    :raises ValueError: If ``max_steps`` is less than 1
     """
 
     def __init__(self, n_games: int, max_steps: int) -> None:
@@ -70,10 +69,10 @@ class ProsocialWorld(GridView):
         self.move_cost = 0.9 / max_steps
         self.action_names = tuple(action.name.lower().replace("_", " ") for action in Actions)
         self.action_space = spaces.Discrete(len(Actions))
-        #: The actions of both, the learner's first: what the ISR hears as the action.
+        #: The action space of the ISR: the actions of both agents, the learner's first.
         self.isr_action_space = spaces.MultiDiscrete([len(Actions)] * 2)
         self._all = np.arange(n_games)
-        # The grids lie one after the other, so that a cell's index also says whose it is.
+        # The grids are concatenated, so that a cell's index also identifies its game.
         self.origins = self._all * len(self.blank)
         self.codes = np.tile(self.blank, (n_games, 1))
         self.positions = np.zeros((n_games, 2), dtype=np.intp)
@@ -83,23 +82,23 @@ class ProsocialWorld(GridView):
         self._goals = np.zeros(n_games, dtype=np.intp)
         self._ways = np.zeros(len(self.codes), dtype=np.intp)
 
-    def lay_out(self, games: Sequence[int] | np.ndarray, generators: Sequence[np.random.Generator]) -> None:
+    def generate_layouts(self, games: Sequence[int] | np.ndarray, generators: Sequence[np.random.Generator]) -> None:
         """
-        Lay some games out anew: one of all layouts, and a direction for each agent.
+        Start a random layout in some games, with a random direction of each agent.
 
-        :param games: Which ones, int ``[n]``
-        :param generators: A generator for each of all games
+        :param games: Indices of the games, int ``[n]``
+        :param generators: One generator per game, for all games
         """
         for game in games:
             layout = layouts()[generators[game].integers(len(layouts()))]
-            self.place(game, layout, generators[game].integers(4, size=2))
+            self.place(game, layout, generators[game].integers(N_DIRECTIONS, size=2))
 
     def place(self, game: int, layout: Layout, directions: Sequence[int] | np.ndarray) -> None:
         """
-        Put everything of one game into its place.
+        Place walls, ball, goal and agents of one game.
 
-        :param game: Which one
-        :param layout: Where everything is
+        :param game: Index of the game
+        :param layout: Their cells
         :param directions: The learner's and the caregiver's direction
         """
         self.layouts[game] = layout
@@ -118,17 +117,20 @@ class ProsocialWorld(GridView):
 
     def cell(self, agent: int, game: int = 0) -> Cell:
         """
+        Return the cell (x, y) of an agent.
+
         :param agent: ``LEARNER`` or ``CAREGIVER``
-        :param game: Which game
-        :return: The cell (x, y) where it stands
+        :param game: Index of the game
         """
         x, y = divmod(int(self.positions[game, agent] - self.origins[game]), self.width)
         return x - self.margin, y - self.margin
 
     def check_actions(self, actions: np.ndarray) -> None:
         """
+        Check that actions exist.
+
         :param actions: Actions of agents, int ``[n]``
-        :raises ValueError: If there is no such action
+        :raises ValueError: If one of them does not
         """
         if actions.min() < 0 or actions.max() >= len(Actions):
             names = ", ".join(f"{number} ({name})" for number, name in enumerate(self.action_names))
@@ -136,18 +138,20 @@ class ProsocialWorld(GridView):
 
     def scripted_actions(self) -> np.ndarray:
         """
-        What the scripted caregiver does: it walks the shortest way to its goal, and stands before what blocks it.
+        Return the scripted caregiver's actions, which follow the shortest way to its goal whether or not it is blocked.
 
         :return: int ``[n_games]``
         """
         way = self._ways[self.positions[:, CAREGIVER]]
-        actions: np.ndarray = _TOWARDS[(way - self.directions[:, CAREGIVER]) % 4]
+        actions: np.ndarray = _TOWARDS[(way - self.directions[:, CAREGIVER]) % N_DIRECTIONS]
         return actions
 
     def step(self, actions: np.ndarray, generators: Sequence[np.random.Generator]) -> tuple[np.ndarray, np.ndarray]:
         """
+        Step all games.
+
         :param actions: The learners' and the caregivers' actions, int ``[n_games, 2]``
-        :param generators: A generator for each game
+        :param generators: One generator per game
         :return: The agents' environment rewards, float64 ``[n_games, 2]``, and where the caregiver reached its goal,
             bool ``[n_games]``
         """
@@ -156,12 +160,12 @@ class ProsocialWorld(GridView):
             self._act(agents, actions[self._all, agents])
         reached = self.positions[:, CAREGIVER] == self._goals
         if reached.any():
-            self.lay_out(np.flatnonzero(reached), generators)
+            self.generate_layouts(np.flatnonzero(reached), generators)
         return np.where(actions == Actions.FORWARD, -self.move_cost, 0.0), reached
 
     def view(self, agent: int) -> np.ndarray:
         """
-        What one of the agents sees: the whole maze, turned to its direction. Directions are seen relative to its own.
+        Return the view of an agent: the whole maze rotated to its direction, with directions relative to its own.
 
         :param agent: ``LEARNER`` or ``CAREGIVER``
         :return: New observations, uint8 ``[n_games, view_size, view_size, 5]``, indexed [x, y]
@@ -171,9 +175,9 @@ class ProsocialWorld(GridView):
         cells = self.cells_around(self.positions[:, agent], direction)
         obs: np.ndarray = self.codes.take(cells, axis=0)
         where = (cells == self.positions[:, other, None]).argmax(axis=1)
-        # All but the goal flag, which shows the goal under an agent.
+        # All channels but the goal flag, which shows the goal under an agent.
         obs[:, obs.shape[1] // 2, :4] = self._agent_codes(agent, np.zeros_like(direction))
-        obs[self._all, where, :4] = self._agent_codes(other, (self.directions[:, other] - direction) % 4)
+        obs[self._all, where, :4] = self._agent_codes(other, (self.directions[:, other] - direction) % N_DIRECTIONS)
         return obs.reshape(-1, *self.view_shape)
 
     def _agent_codes(self, agent: int, direction: np.ndarray) -> np.ndarray:
@@ -184,9 +188,9 @@ class ProsocialWorld(GridView):
         return codes
 
     def _act(self, agents: np.ndarray, actions: np.ndarray) -> None:
-        """One agent of each game acts: ``agents`` says which."""
+        """Perform the action of one agent of each game, int ``[n_games]`` both."""
         mine = self._all, agents
-        self.directions[mine] = (self.directions[mine] + _TURNS[actions]) % 4
+        self.directions[mine] = (self.directions[mine] + _TURNS[actions]) % N_DIRECTIONS
         ahead = self.positions[mine] + self.strides[self.directions[mine]]
         objects = self.codes[ahead, 0]
         is_free = ahead != self.positions[self._all, 1 - agents]

@@ -1,0 +1,46 @@
+import pickle
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sb3_isr.common.randomness import get_generators, private_torch_generator, set_generators
+
+
+def draws() -> tuple[float, float, float]:
+    return random.random(), float(np.random.random()), float(torch.rand(()))
+
+
+@pytest.mark.parametrize("stored", [lambda states: states, lambda states: pickle.loads(pickle.dumps(states))])
+def test_a_snapshot_restores_the_global_generators(stored: Any) -> None:
+    states = stored(get_generators())
+    expected = draws()
+    assert draws() != expected
+    set_generators(states)
+    assert draws() == expected
+
+
+def test_private_draws_depend_on_the_seed_alone_and_leave_the_global_generators_unchanged() -> None:
+    states = get_generators()
+    expected = draws()
+    set_generators(states)
+    private = []
+    for seed in (0, 1, 0):
+        with private_torch_generator(seed, torch.device("cpu")):
+            private.append(float(torch.rand(())))
+    assert draws() == expected
+    assert private[0] == private[2] != private[1]
+
+
+def test_the_generators_are_restored_after_an_error() -> None:
+    def draw_and_fail() -> None:
+        with private_torch_generator(0, torch.device("cpu")):
+            torch.rand(())
+            raise KeyError
+
+    before = torch.get_rng_state()
+    with pytest.raises(KeyError):
+        draw_and_fail()
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,49 @@
+import numpy as np
+
+from sb3_isr import LabelBatch
+from sb3_isr.labels import QueryPool
+from tests.labels.made_labels import make_labels, numbers_in
+
+NAN = float("nan")
+
+
+def test_labels_are_selected_in_the_order_of_the_index() -> None:
+    labels = make_labels([0.0, 0.5, -1.0]).select(np.array([2, 0, 2]))
+    assert numbers_in(labels) == [2, 0, 2]
+    assert labels.actions.tolist() == [2, 0, 2]
+    assert labels.social_rewards.tolist() == [-1.0, 0.0, -1.0]
+
+
+def test_labels_are_concatenated_in_order() -> None:
+    labels = LabelBatch.concatenate([make_labels([0.0, 0.5]), make_labels([1.0], first=7)])
+    assert numbers_in(labels) == [0, 1, 7]
+    assert labels.social_rewards.tolist() == [0.0, 0.5, 1.0]
+
+
+def test_dict_observations_are_selected_and_concatenated() -> None:
+    labels = LabelBatch({"a": np.arange(3)}, np.zeros(3, int), np.arange(3.0))
+    both = LabelBatch.concatenate([labels.select(np.array([2])), labels])
+    assert isinstance(both.observations, dict)
+    assert both.observations["a"].tolist() == both.social_rewards.tolist() == [2, 0, 1, 2]
+
+
+def test_a_pool_reveals_only_the_labels_of_queried_transitions() -> None:
+    pool = QueryPool(make_labels([0.0, 0.5, NAN, 1.0]))
+    public = {name: getattr(pool, name) for name in dir(pool) if not name.startswith("_")}
+    assert sorted(public) == ["actions", "answerable", "extend", "observations", "query"]
+    assert len(pool) == len(pool.actions) == len(pool.observations) == 4
+    assert pool.query(np.array([3, 1])).social_rewards.tolist() == [1.0, 0.5]
+
+
+def test_transitions_without_an_answer_are_dropped() -> None:
+    pool = QueryPool(make_labels([NAN, 0.5, NAN, 1.0])).answerable()
+    assert numbers_in(pool.query(np.arange(len(pool)))) == [1, 3]
+    assert len(QueryPool(make_labels([NAN])).answerable()) == 0
+
+
+def test_an_extended_pool_holds_the_newest_transitions() -> None:
+    older, newer = QueryPool(make_labels([0.0] * 3)), QueryPool(make_labels([0.0] * 2, first=3))
+    for max_size, expected in ((10, [0, 1, 2, 3, 4]), (4, [1, 2, 3, 4]), (1, [4])):
+        pool = older.extend(newer, max_size)
+        assert numbers_in(pool.query(np.arange(len(pool)))) == expected
+    assert len(older) == 3
