@@ -53,7 +53,10 @@ def _add_animate(commands: Commands) -> None:
 def _add_tune(commands: Commands) -> None:
     command = commands.add_parser("tune", help="search for schedules with a high return and few labels")
     add = command.add_argument
-    add("env_id", nargs="?", metavar="ENV_ID", help="any registered Gymnasium id")
+    add("env_id", nargs="?", metavar="ENV_ID", help="any registered Gymnasium id, or package:id")
+    add(
+        "--gym-packages", nargs="+", default=[], metavar="PACKAGE", help="packages to import that register environments"
+    )
     add("--algo", help="RL Zoo's name of the algorithm: ppo, sac, ...")
     add("--n-trials", type=int, default=50, metavar="N", help="number of trials in the end (default: 50)")
     add("--timesteps", type=int, metavar="T", help="environment steps of each training (default: the entry's)")
