@@ -46,6 +46,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.xdist_group("tune")
 @pytest.mark.slow
 def test_what_a_study_leaves_behind(whole: Path) -> None:
     printed = (whole / "printed.txt").read_text()
@@ -66,6 +67,7 @@ def test_what_a_study_leaves_behind(whole: Path) -> None:
     assert re.search(r"a caregiver who stays +1 ", printed)
 
 
+@pytest.mark.xdist_group("tune")
 @pytest.mark.slow
 def test_rl_zoo_runs_the_best_entry(whole: Path, tmp_path: Path) -> None:
     best = json.loads((whole / "study.json").read_text())["chosen"]
@@ -78,6 +80,7 @@ def test_rl_zoo_runs_the_best_entry(whole: Path, tmp_path: Path) -> None:
     assert json.loads(progress.read_text())["steps"] == 1280
 
 
+@pytest.mark.xdist_group("tune")
 @pytest.mark.slow
 def test_an_existing_study_continues_with_the_same_settings_only(
     whole: Path, capsys: pytest.CaptureFixture[str]
