@@ -25,7 +25,11 @@ def test_the_caregivers_reward_is_added_and_written_to_info() -> None:
     env.reset()
     assert [env.step(0)[1] for _ in range(3)] == [-1.0, 12.0, -0.5]
     env.reset()
-    assert [env.step(0)[4] for _ in range(3)] == [{}, {"social_reward": 10.0}, {}]
+    assert [env.step(0)[4] for _ in range(3)] == [
+        {"environment_reward": -1.0},
+        {"environment_reward": 2.0, "social_reward": 10.0},
+        {"environment_reward": -0.5},
+    ]
 
 
 def test_the_caregiver_sees_the_transition() -> None:
@@ -52,7 +56,7 @@ def test_an_imperfect_caregiver_takes_the_place_of_the_environments_own_praise()
     env.reset()
     steps = [env.step(0) for _ in range(3)]
     assert [step[1] for step in steps] == [-1.0, -1.0, 3.0]
-    assert [step[4] for step in steps] == [{}, {}, {"social_reward": 4.0}]
+    assert [step[4].get("social_reward") for step in steps] == [None, None, 4.0]
 
 
 def test_a_monitor_inside_reports_the_true_return() -> None:
