@@ -2,7 +2,8 @@
 Idle steps: those in which the learner did nothing, so that there is nothing to reward or to label.
 
 After an episode's end Gymnasium's ``Autoreset`` and its vectorized environments reset in the next ``step``, whatever
-the action is; SuperSuit goes on stepping agents that have died ("black death") until the others end, too.
+the action is; the latter say so in ``metadata["autoreset_mode"]``. SuperSuit goes on stepping agents that have died
+("black death") until the others end, too.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ class IdleSteps:
     """
 
     def __init__(self, venv: VecEnv) -> None:
-        metadata = getattr(venv, "metadata", None)
-        mode = metadata.get("autoreset_mode") if isinstance(metadata, dict) else None
-        self._resets_in_next_step = mode == AutoresetMode.NEXT_STEP
-        of_supersuit = type(venv.unwrapped).__module__.startswith("supersuit.")
+        base = venv.unwrapped
+        declared = getattr(base, "metadata", None) or {}
+        self._resets_in_next_step = declared.get("autoreset_mode") == AutoresetMode.NEXT_STEP
+        of_supersuit = type(base).__module__.startswith("supersuit.")
         self._has_black_death = of_supersuit and isinstance(venv.observation_space, spaces.Box)
         self._ended: Array | None = None
 
