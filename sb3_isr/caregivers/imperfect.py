@@ -100,8 +100,9 @@ class SparseCaregiver(ImperfectCaregiver):
 
 class DelayedCaregiver(ImperfectCaregiver):
     """
-    Gives each label some steps late, so that it is given to a later transition. The first transitions of an episode
-    get no label, and the labels of the last ones are lost.
+    Gives each label some steps late, so that it is given to a later transition.
+
+    The first transitions of an episode get no label, and the labels of the last ones are lost.
 
     :param caregiver: The caregiver that gives the labels.
     :param steps: The delay, in steps.

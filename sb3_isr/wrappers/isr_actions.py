@@ -29,17 +29,14 @@ def as_told(action_space: gym.Space[Any]) -> gym.Space[Any]:
     """
     Get the space of what environments are told.
 
-    Stable-Baselines3 tells fractions to an environment whose Box holds integers, and float32 to one of float16.
+    Whatever a Box is declared to hold, integers for example, Stable-Baselines3 tells fractions, in float32 or float64.
 
     :param action_space: The learner's action space.
-    :return: The same, with the narrowest dtype that holds its elements and float32.
+    :return: The same; a Box of another dtype than float32 with float64.
     """
-    if not isinstance(action_space, spaces.Box):
+    if not isinstance(action_space, spaces.Box) or action_space.dtype == np.float32:
         return action_space
-    dtype = np.promote_types(action_space.dtype, np.float32)
-    if dtype == action_space.dtype:
-        return action_space
-    return spaces.Box(action_space.low.astype(dtype), action_space.high.astype(dtype), dtype=dtype.type)
+    return spaces.Box(action_space.low.astype(float), action_space.high.astype(float), dtype=np.float64)
 
 
 class ISRActions:

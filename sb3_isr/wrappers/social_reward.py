@@ -106,7 +106,8 @@ class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConst
             warnings.warn(
                 f"A caregiver with a `reset` remembers an episode, so it can serve one environment, got {caregiver!r} "
                 "for several: this one has a copy, which hears nothing of what is told to the first one. Close the "
-                "other environment, or make a caregiver for each, as in make_vec_env(lambda: SocialRewardWrapper(gym.make(...), MyCaregiver()), 4).",
+                "other environment, or make a caregiver for each, as in make_vec_env(lambda: "
+                "SocialRewardWrapper(gym.make(...), MyCaregiver()), 4).",
                 stacklevel=3,
             )
             return copy.deepcopy(caregiver)

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import Autoreset
 from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecEnv, VecCheckNan
+from stable_baselines3.common.vec_env import VecCheckNan, VecEnv
 
 from sb3_isr import ISRRewardWrapper, VecISRReward
 from sb3_isr.common.batches import Array
