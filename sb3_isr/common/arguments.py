@@ -53,9 +53,9 @@ def number(name: str, value: Any, within: str = "(-inf, inf)") -> float:
         met = None if isinstance(unwrap(value), bool) else as_number(value)
     except ValueError:
         met = None
-    if met is not None and (low < met or (within[0] == "[" and low == met)):
-        if met < high or (within[-1] == "]" and met == high):
-            return met
+    above = met is not None and (low < met or (within[0] == "[" and low == met))
+    if met is not None and above and (met < high or (within[-1] == "]" and met == high)):
+        return met
     raise _refused(name, f"a finite number in {within}", value)
 
 

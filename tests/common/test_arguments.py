@@ -68,7 +68,7 @@ def test_a_list_of_whole_numbers(values: Any) -> None:
 
 @pytest.mark.parametrize("values", [64, "64", {"pi": [64], "vf": [64]}, None, np.array(64), [64, 0], [64.5], [[64, 2]]])
 def test_what_is_no_list_of_whole_numbers_is_refused(values: Any) -> None:
-    with pytest.raises(ValueError, match="net_arch.* must be a .*whole number.*got"):
+    with pytest.raises(ValueError, match=r"net_arch.* must be a .*whole number.*got"):
         whole_numbers("net_arch", values)
 
 
