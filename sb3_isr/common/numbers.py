@@ -23,7 +23,7 @@ def as_number(value: Any) -> float:
     """
     number = unwrap(value)
     try:
-        if isinstance(number, Real | Decimal) and abs(number) <= MAX_FLOAT:
+        if isinstance(number, Real | Decimal) and -MAX_FLOAT <= float(number) <= MAX_FLOAT:
             return float(number)
     except ArithmeticError:  # Decimal("NaN") cannot be compared
         pass

@@ -75,6 +75,6 @@ def test_what_is_no_list_of_whole_numbers_is_refused(values: Any) -> None:
 def test_a_plain_copy_shares_nothing_with_what_was_given() -> None:
     given = {"a": {"betas": (np.float64(0.9), 0.99)}, "b": [np.array([1, 2])], "c": torch.nn.ReLU}
     copied = plain(given)
-    given["a"]["betas"] = ()  # type: ignore[index, call-overload]
+    given["a"]["betas"] = ()  # type: ignore[index]
     assert copied == {"a": {"betas": (0.9, 0.99)}, "b": [[1, 2]], "c": torch.nn.ReLU}
     assert type(copied["a"]["betas"][0]) is float
