@@ -68,13 +68,13 @@ def test_a_list_of_whole_numbers(values: Any) -> None:
 
 @pytest.mark.parametrize("values", [64, "64", {"pi": [64], "vf": [64]}, None, np.array(64), [64, 0], [64.5], [[64, 2]]])
 def test_what_is_no_list_of_whole_numbers_is_refused(values: Any) -> None:
-    with pytest.raises(ValueError, match="net_arch.* must be a .*whole number.*got"):
+    with pytest.raises(ValueError, match=r"net_arch.* must be a .*whole number.*got"):
         whole_numbers("net_arch", values)
 
 
 def test_a_plain_copy_shares_nothing_with_what_was_given() -> None:
     given = {"a": {"betas": (np.float64(0.9), 0.99)}, "b": [np.array([1, 2])], "c": torch.nn.ReLU}
     copied = plain(given)
-    given["a"]["betas"] = ()  # type: ignore[index, call-overload]
+    given["a"]["betas"] = ()  # type: ignore[index]
     assert copied == {"a": {"betas": (0.9, 0.99)}, "b": [[1, 2]], "c": torch.nn.ReLU}
     assert type(copied["a"]["betas"][0]) is float

@@ -75,7 +75,7 @@ OTHERS = [
 
 @pytest.mark.parametrize("value", OTHERS, ids=repr)
 def test_what_is_not_one_finite_number_is_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match="must be one finite number, got .* of type"):
+    with pytest.raises(ValueError, match=r"must be one finite number, got .* of type"):
         as_number(value)
 
 
