@@ -7,6 +7,7 @@ algorithms that write into them: what is not converted here fails hours later, w
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Mapping
 from typing import Any
@@ -50,11 +51,10 @@ def number(name: str, value: Any, within: str = "(-inf, inf)") -> float:
     """
     low, high = map(float, within[1:-1].split(","))
     try:
-        met = None if isinstance(unwrap(value), bool) else as_number(value)
+        met = math.nan if isinstance(unwrap(value), bool) else as_number(value)
     except ValueError:
-        met = None
-    above = met is not None and (low < met or (within[0] == "[" and low == met))
-    if met is not None and above and (met < high or (within[-1] == "]" and met == high)):
+        met = math.nan
+    if low < met < high or (met == low and within[0] == "[") or (met == high and within[-1] == "]"):
         return met
     raise _refused(name, f"a finite number in {within}", value)
 

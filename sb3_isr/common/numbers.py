@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from decimal import Decimal
 from numbers import Integral, Real
@@ -23,10 +24,11 @@ def as_number(value: Any) -> float:
     """
     number = unwrap(value)
     try:
-        if isinstance(number, Real | Decimal) and -MAX_FLOAT <= float(number) <= MAX_FLOAT:
-            return float(number)
-    except ArithmeticError:  # Decimal("NaN") cannot be compared
-        pass
+        converted = float(number) if isinstance(number, Real | Decimal) else math.nan
+    except (OverflowError, ValueError):  # of a huge int, or of Decimal("sNaN")
+        converted = math.nan
+    if abs(converted) <= MAX_FLOAT:
+        return converted
     raise ValueError(f"it must be one finite number, got {reprlib.repr(value)} of type {type(value).__name__}")
 
 
