@@ -132,9 +132,7 @@ class ISRCallback(BaseCallback):
         """
         Query the caregiver now about what it did not attend, and train the ISR on its answers.
 
-        Nothing happens if the budget is used up.
-
-        :param n_labels: How many labels are wanted.
+        :param n_labels: How many labels are wanted; there are fewer, or none, if the budget is used up.
         :raises ValueError: If no labels are reserved for such queries.
         """
         self.internalizer.check_queries()
