@@ -21,7 +21,8 @@ class ISRChildCallback(BaseCallback):
     They are children as those of Stable-Baselines3's ``EventCallback`` are. Each event reaches the parent first.
     """
 
-    #: Whether :meth:`on_unattended` is of use; transitions that the caregiver does not attend are kept for it.
+    #: Whether it is told about transitions, by :meth:`on_labels` and :meth:`on_unattended`; those that the caregiver
+    #: does not attend are then kept for it.
     needs_transitions = False
 
     @property

@@ -16,8 +16,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, 
 from sb3_isr.common.batches import Array
 from sb3_isr.wrappers import ISRRewardWrapper, VecISRReward
 from sb3_isr.wrappers.composer import InternalReward
-from sb3_isr.wrappers.questions import wrapped_in
 from sb3_isr.wrappers.recorder import Record
+from sb3_isr.wrappers.venv_queries import wrapped_in
 
 
 class Connection(Protocol):

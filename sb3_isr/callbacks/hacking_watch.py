@@ -53,7 +53,7 @@ class HackingWatch(ISRChildCallback):
     :param remedy: "warn"; "stop" the training; "roll_back" the learner to its parameters at the last window without an
         alarm (any number of times); "lower" the weight of ``R_i`` by half; "query" the caregiver, for which labels
         must be reserved: ``ISRCallback(queries="uncertainty_500")``.
-    :param window: Number of transitions that are judged together; when more are collected at once, the newest of them.
+    :param window: The smallest number of transitions that are judged together.
     :param n_labels: Number of labels of a round of queries, with the remedy "query".
     :raises ValueError: If the remedy is not known, or a number is not positive; and when training starts, if the
         remedy is to query and no labels are reserved for it.
@@ -116,7 +116,7 @@ class HackingWatch(ISRChildCallback):
 
         :param unattended: The transitions.
         """
-        self._unattended = unattended if self._unattended is None else self._unattended.extend(unattended, self.window)
+        self._unattended = unattended if self._unattended is None else self._unattended.extend(unattended)
         if len(self._unattended) < self.window:
             return
         window, self._unattended = self._unattended, None

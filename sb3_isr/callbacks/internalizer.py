@@ -1,4 +1,4 @@
-"""The Internalizer: what is learned from the caregiver. It knows no Stable-Baselines3."""
+"""The Internalizer: what is learned from the caregiver, without any of Stable-Baselines3's algorithms or callbacks."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Internalizer:
         for unattended in [record.unattended for record in records if record.unattended is not None]:
             self.queries.on_unattended(unattended)
             for listener in self.listeners:
-                listener.on_unattended(unattended)
+                listener.on_unattended(unattended.without_labels())
 
     def advance(self, progress: float, n_steps: int) -> tuple[bool, bool]:
         """
@@ -112,7 +112,7 @@ class Internalizer:
 
         :param progress: Fraction of training that has passed.
         :param n_steps: Environment steps since the last call.
-        :return: Whether the caregiver departs (its probability falls below 1 for the first time, or to 0), and whether
+        :return: Whether the caregiver departs (its probability falls from 1, or to 0), and whether
             the probability has changed.
         """
         state = self.state

@@ -31,8 +31,8 @@ class ISRCallback(BaseCallback):
     While the caregiver is present, its labels train an ISR; when it is absent, the ISR rewards the learner instead.
 
     The training environment must be wrapped in :class:`~sb3_isr.VecISRReward` (or each of its environments in
-    :class:`~sb3_isr.ISRRewardWrapper`). The ISR is trained at each departure, that is when the probability of the
-    caregiver's presence first falls below 1 and whenever it falls to 0, also every ``train_every`` steps, and after
+    :class:`~sb3_isr.ISRRewardWrapper`). The ISR is trained at each departure, that is whenever the probability of the
+    caregiver's presence falls from 1, or to 0, also every ``train_every`` steps, and after
     each round of queries.
 
     :param presence: Presence schedule or its text: ``always``, ``never``, ``leave_at_0.5``, ``fade_0.25_0.75``,

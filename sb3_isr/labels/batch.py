@@ -75,6 +75,14 @@ class QueryPool:
         """
         return QueryPool(self._labels.select(np.flatnonzero(~np.isnan(self._labels.social_rewards))))
 
+    def without_labels(self) -> QueryPool:
+        """
+        Remove what the caregiver would answer.
+
+        :return: The same transitions, none of which has an answer.
+        """
+        return QueryPool(self._labels._replace(social_rewards=np.full_like(self._labels.social_rewards, np.nan)))
+
     def query(self, index: Array) -> LabelBatch:
         """
         Query the caregiver about some of the transitions.
@@ -84,13 +92,21 @@ class QueryPool:
         """
         return self._labels.select(index)
 
-    def extend(self, newer: QueryPool, max_size: int) -> QueryPool:
+    def extend(self, newer: QueryPool) -> QueryPool:
         """
         Append newer transitions.
 
         :param newer: Later transitions.
-        :param max_size: How many to keep.
-        :return: The newest of both.
+        :return: Both.
         """
-        both = LabelBatch.concatenate([self._labels, newer._labels])
-        return QueryPool(both.select(np.arange(max(0, len(both.actions) - max_size), len(both.actions))))
+        return QueryPool(LabelBatch.concatenate([self._labels, newer._labels]))
+
+    def newest(self, max_size: int) -> QueryPool:
+        """
+        Drop the oldest transitions.
+
+        :param max_size: How many to keep.
+        :return: The newest of them.
+        """
+        n = len(self)
+        return self if n <= max_size else QueryPool(self._labels.select(np.arange(n - max_size, n)))

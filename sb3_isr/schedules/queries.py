@@ -142,11 +142,11 @@ def query_schedule(queries: str | QuerySchedule) -> QuerySchedule:
     :return: The schedule.
     :raises ValueError: If the text is none of these.
     """
-    if not isinstance(queries, str):
+    if isinstance(queries, QuerySchedule):
         return queries
     if queries == "all":
         return AllQueries()
-    name, _, budget = queries.rpartition("_")
+    name, _, budget = str(queries).rpartition("_")
     kinds: dict[str, type[RandomQueries]] = {"random": RandomQueries, "uncertainty": UncertaintyQueries}
     if name not in kinds or not budget.isdigit():
         raise ValueError(f"A query schedule is written all, random_500 or uncertainty_500, got {queries!r}.")

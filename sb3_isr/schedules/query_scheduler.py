@@ -10,7 +10,7 @@ from sb3_isr.common.batches import Array
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.batch import LabelBatch, QueryPool
 from sb3_isr.schedules.presence import PresenceSchedule, attendance_probability
-from sb3_isr.schedules.queries import QuerySchedule, RandomQueries
+from sb3_isr.schedules.queries import AllQueries, QuerySchedule, RandomQueries
 
 #: Number of equal parts of training in which the presence schedule is evaluated, to spread labels over them.
 N_PARTS = 1000
@@ -120,8 +120,8 @@ class BudgetScheduler(QueryScheduler):
         """As :class:`QueryScheduler`'s; the pool holds the newest transitions of the schedule's window."""
         answerable = unattended.answerable()
         if len(answerable):
-            window = self._schedule.window
-            self._pool = answerable if self._pool is None else self._pool.extend(answerable, window)
+            pool = answerable if self._pool is None else self._pool.extend(answerable)
+            self._pool = pool.newest(self._schedule.window)
 
     def query_if_due(self, progress: float, isr: InternalSocialReward) -> LabelBatch | None:
         """As :class:`QueryScheduler`'s."""
@@ -151,8 +151,16 @@ def make_scheduler(schedule: QuerySchedule, presence: PresenceSchedule, rng: np.
     :param presence: When the caregiver attends.
     :param rng: Source of randomness.
     :return: The scheduler.
+    :raises ValueError: If the schedule is of another kind.
     """
-    return BudgetScheduler(schedule, presence, rng) if isinstance(schedule, RandomQueries) else QueryScheduler()
+    if isinstance(schedule, RandomQueries):
+        return BudgetScheduler(schedule, presence, rng)
+    if isinstance(schedule, AllQueries):
+        return QueryScheduler()
+    raise ValueError(
+        f"A query schedule must be AllQueries or inherit from RandomQueries, got {schedule!r}; write your own as a "
+        "subclass of RandomQueries with another choose."
+    )
 
 
 def _share(cumulated: Array, progress: float) -> float:

@@ -8,17 +8,20 @@ import numpy as np
 
 from sb3_isr.common.batches import Array
 
-#: Presence is drawn anew in an episode that lasts for longer than this, and than twice the longest one before.
-MIN_LIMIT = 20
+#: Steps after which presence is drawn anew where no episode has ever ended.
+CONTINUING_LIMIT = 20
+#: Steps after which it is drawn anew in an episode that is also more than twice as long as the longest one before.
+EPISODE_LIMIT = 1000
 
 
 class Attendance:
     """
     Draws at the start of each episode whether the caregiver attends it.
 
-    An episode is what the learner takes for one: with ``EpisodicLifeEnv`` each life. Where none ends, or suddenly one
-    goes on and on, nobody would ever leave or come back. So an episode that lasts for longer than 20 steps and than
-    twice the longest one before in its environment counts as ended, and presence is drawn anew that often.
+    An episode is what the learner is told is one: with ``EpisodicLifeEnv`` each life. In a task that never ends, the
+    caregiver could never leave or come back. So presence is also drawn anew in the middle of an episode: every
+    ``CONTINUING_LIMIT`` steps while no episode has ended in an environment, and later in an episode that is longer than
+    ``EPISODE_LIMIT`` steps and than twice the longest one before.
 
     :param n_envs: Number of environments that step together.
     """
@@ -59,6 +62,8 @@ class Attendance:
                 # In mid-episode only if it may change something, so that most runs draw the same as without a limit.
                 if self._began[i] == self.steps or self.present[i] != self.probability:
                     self.present[i] = self.rngs[i].random() < self.probability
-            self._due[starts] = self.steps + np.maximum(MIN_LIMIT, 2 * self._longest[starts])
+            longest = self._longest[starts]
+            limits = np.where(longest > 0, np.maximum(EPISODE_LIMIT, 2 * longest), CONTINUING_LIMIT)
+            self._due[starts] = self.steps + limits
             self.all_present = bool(self.present.all())
         self.steps += 1

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_isr.common.batches import Array
-from sb3_isr.wrappers.questions import attribute_of
+from sb3_isr.wrappers.venv_queries import attribute_of
 
 
 def isr_action_space_of(venv: VecEnv) -> gym.Space[Any] | None:

@@ -28,8 +28,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from sb3_isr.common.numbers import as_number
 from sb3_isr.common.reward_parts import ENVIRONMENT_REWARD, SOCIAL_REWARD
-from sb3_isr.wrappers.questions import wrapped_in
 from sb3_isr.wrappers.social_reward import SocialRewardWrapper
+from sb3_isr.wrappers.venv_queries import wrapped_in
 
 #: Wrappers whose ``step`` leaves rewards as they are, or writes the parts of what it makes of them.
 _KEEPING: tuple[Any, ...] = (

@@ -15,8 +15,8 @@ from sb3_isr.wrappers.composer import RewardComposer
 from sb3_isr.wrappers.idle_steps import IdleSteps
 from sb3_isr.wrappers.isr_actions import ISRActions, isr_action_space_of
 from sb3_isr.wrappers.isr_reward import ISRRewardWrapper
-from sb3_isr.wrappers.questions import wrapped_in
 from sb3_isr.wrappers.reward_source import watch_vec_rewards
+from sb3_isr.wrappers.venv_queries import wrapped_in
 
 
 class VecISRReward(VecEnvWrapper):

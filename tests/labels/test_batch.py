@@ -44,6 +44,13 @@ def test_transitions_without_an_answer_are_dropped() -> None:
 def test_an_extended_pool_holds_the_newest_transitions() -> None:
     older, newer = QueryPool(make_labels([0.0] * 3)), QueryPool(make_labels([0.0] * 2, first=3))
     for max_size, expected in ((10, [0, 1, 2, 3, 4]), (4, [1, 2, 3, 4]), (1, [4])):
-        pool = older.extend(newer, max_size)
+        pool = older.extend(newer).newest(max_size)
         assert numbers_in(pool.query(np.arange(len(pool)))) == expected
     assert len(older) == 3
+
+
+def test_what_listens_cannot_reveal_labels() -> None:
+    pool = QueryPool(make_labels([1.0, 0.0, 0.5])).without_labels()
+    assert np.isnan(pool.query(np.arange(3)).social_rewards).all()
+    assert len(pool) == 3
+    assert len(pool.answerable()) == 0

@@ -255,3 +255,18 @@ def test_a_training_with_uncertainty_queries_needs_several_members() -> None:
     callback = make_callback("always", "uncertainty_10", isr_kwargs={"net_arch": (4,)})
     with pytest.raises(ValueError, match="an ISR of several members"):
         ppo(VecISRReward(scripted_vec_env(SCRIPTS))).learn(32, callback=callback)
+
+
+def test_only_the_newest_transitions_of_the_window_are_queried_from_the_first_batch_on() -> None:
+    queries = scheduler(RandomQueries(20, attended_fraction=0.0, window=4), "leave_at_0.0")
+    queries.on_unattended(QueryPool(transitions(*range(10))))
+    labels = queries.query(20, PLANTED)
+    assert labels is not None
+    assert sorted(labels.social_rewards) == [6, 7, 8, 9]
+
+
+def test_a_schedule_of_another_kind_is_refused_and_not_taken_for_all() -> None:
+    with pytest.raises(ValueError, match=r"AllQueries or inherit from RandomQueries, got .*; write your own as a sub"):
+        scheduler(QuerySchedule(), "leave_at_0.5")
+    with pytest.raises(ValueError, match="is written all, random_500 or uncertainty_500, got 20"):
+        ISRCallback(queries=20)  # type: ignore[arg-type]
