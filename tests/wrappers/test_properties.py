@@ -27,7 +27,7 @@ from sb3_isr.common.batches import Array, Observations, copy_batch
 from tests.scripted_env import ScriptedEnv, Told, labels_by_hand
 from tests.wrappers.learners import Rewards, in_order, internalizing, stored, told_by, weights
 
-N_EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
+N_EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "18"))
 slowly = settings(max_examples=N_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 #: Training takes longer.
 more_slowly = settings(slowly, max_examples=max(1, N_EXAMPLES // 6))
