@@ -15,16 +15,8 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import (
-    VecCheckNan,
     VecEnv,
-    VecEnvWrapper,
-    VecExtractDictObs,
-    VecFrameStack,
-    VecMonitor,
-    VecTransposeImage,
-    VecVideoRecorder,
 )
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from sb3_isr.common.numbers import as_number
 from sb3_isr.common.reward_parts import ENVIRONMENT_REWARD, SOCIAL_REWARD
@@ -43,10 +35,6 @@ _KEEPING: tuple[Any, ...] = (
     SocialRewardWrapper,
 )
 _KEEPING_STEPS = {wrapper.step for wrapper in _KEEPING}
-_KEEPING_VEC_STEPS = {
-    wrapper.step_wait
-    for wrapper in (VecCheckNan, VecExtractDictObs, VecFrameStack, VecMonitor, VecTransposeImage, VecVideoRecorder)
-}
 
 
 class RewardSource(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -61,6 +49,12 @@ class RewardSource(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
         gym.Wrapper.__init__(self, env)
         self._has_labels = np.zeros(1, bool)
 
+    def __getattr__(self, name: str) -> Any:
+        """Show the environment's attributes: the wrapper around this one may rely on them."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.env, name)
+
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """
         Step the environment.
@@ -70,36 +64,6 @@ class RewardSource(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorA
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
         return observation, reward, terminated, truncated, _with_parts(reward, info, self._has_labels, 0)
-
-
-class VecRewardSource(VecEnvWrapper):
-    """
-    Does the same for vectorized environments.
-
-    :param venv: The environments.
-    """
-
-    def __init__(self, venv: VecEnv) -> None:
-        super().__init__(venv)
-        self._has_labels = np.zeros(venv.num_envs, bool)
-
-    def reset(self) -> VecEnvObs:
-        """
-        Reset all environments.
-
-        :return: The first observations.
-        """
-        return self.venv.reset()
-
-    def step_wait(self) -> VecEnvStepReturn:
-        """
-        Wait for the step.
-
-        :return: As it comes, but for the infos.
-        """
-        observations, rewards, dones, infos = self.venv.step_wait()
-        written = [_with_parts(rewards[i], info, self._has_labels, i) for i, info in enumerate(infos)]
-        return observations, rewards, dones, written
 
 
 def _with_parts(reward: Any, info: dict[str, Any], has_labels: np.ndarray, env: int) -> dict[str, Any]:
@@ -128,15 +92,13 @@ def watch_rewards(env: gym.Env[Any, Any]) -> None:
 
 def watch_vec_rewards(venv: VecEnv) -> None:
     """
-    Put a source inside each wrapper that may change rewards, around all environments and around each of them.
+    Put a source inside each wrapper around one environment that may change rewards, in whatever process.
+
+    Wrappers around all environments are left as they are: theirs may rely on what is directly inside of them.
 
     :param venv: Vectorized environments with their wrappers.
     """
     wrapped_in(venv, _Watched)
-    while isinstance(venv, VecEnvWrapper) and isinstance(venv.venv, VecEnv):
-        if type(venv).step_wait not in _KEEPING_VEC_STEPS and not isinstance(venv, VecRewardSource):
-            venv.venv = venv.venv if isinstance(venv.venv, VecRewardSource) else VecRewardSource(venv.venv)
-        venv = venv.venv
 
 
 class _Watching(type):

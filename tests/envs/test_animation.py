@@ -64,4 +64,4 @@ def test_the_seed_decides_the_animation(learner: Path, tmp_path: Path) -> None:
 def test_invalid_learners_are_refused(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["animate", argument])
-    assert f"a learner must be TITLE=FILE with a file that is there, got {argument}" in capsys.readouterr().err
+    assert f"a learner must be TITLE=FILE with an existing file, got {argument}" in capsys.readouterr().err
