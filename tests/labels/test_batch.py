@@ -30,7 +30,7 @@ def test_dict_observations_are_selected_and_concatenated() -> None:
 def test_a_pool_reveals_only_the_labels_of_queried_transitions() -> None:
     pool = QueryPool(make_labels([0.0, 0.5, NAN, 1.0]))
     public = {name: getattr(pool, name) for name in dir(pool) if not name.startswith("_")}
-    assert sorted(public) == ["actions", "answerable", "extend", "observations", "query"]
+    assert sorted(public) == ["actions", "answerable", "extend", "newest", "observations", "query", "without_labels"]
     assert len(pool) == len(pool.actions) == len(pool.observations) == 4
     assert pool.query(np.array([3, 1])).social_rewards.tolist() == [1.0, 0.5]
 
