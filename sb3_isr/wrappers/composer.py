@@ -21,7 +21,8 @@ class RewardComposer:
     """
     Turns the true rewards of environments that step together into utilities, and records what happened.
 
-    Until something is connected it returns rewards as they come.
+    Until something is connected it returns rewards as they come. So it does, while connected, at each step that must be
+    announced and is not: somebody else than the learner steps, in an evaluation or after an interrupt.
 
     :param n_envs: Number of environments that step together.
     :param isr_actions: The actions that the ISR is given.
@@ -36,6 +37,8 @@ class RewardComposer:
         self._is_permanent = False
         self._internal_reward: InternalReward | None = None
         self._coefficient = 1.0
+        self._only_announced = False
+        self._is_announced = False
         self._no_internal_rewards = np.full(n_envs, np.nan)
         #: ``R_i`` in the utilities of the last step, ``[n_envs]``; NaN where the caregiver attended.
         self.last_internal_rewards: Array = self._no_internal_rewards
@@ -50,6 +53,7 @@ class RewardComposer:
         coefficient: float = 1.0,
         rngs: Sequence[np.random.Generator] | None = None,
         keeps_unattended: bool = False,
+        only_announced: bool = False,
     ) -> None:
         """
         Turn rewards into utilities from now on.
@@ -59,6 +63,7 @@ class RewardComposer:
         :param coefficient: ``R_i`` is multiplied by it; with 0 the internal reward is not computed.
         :param rngs: One generator for each environment, from which its caregiver's presence is drawn.
         :param keeps_unattended: Whether to record transitions that the caregiver does not attend, too.
+        :param only_announced: Whether only the steps that are announced, see :meth:`announce_step`, are the learner's.
         :raises ValueError: If an ISR is connected for good.
         """
         if self._is_permanent:
@@ -68,6 +73,8 @@ class RewardComposer:
             )
         self.attendance.rngs = list(rngs or np.random.default_rng().spawn(self.n_envs))
         self.recorder.keeps_unattended = keeps_unattended
+        self._only_announced = only_announced
+        self._is_announced = False
         self.update(internal_reward, probability, coefficient)
 
     def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
@@ -82,12 +89,17 @@ class RewardComposer:
         self._coefficient = coefficient
         self.attendance.probability = probability
 
+    def announce_step(self) -> None:
+        """Announce that the next step is the learner's, unless the environments are reset before it."""
+        self._is_announced = True
+
     def disconnect(self) -> None:
         """Leave rewards as they come from now on. The attendance of the running episodes is remembered."""
         self._internal_reward = None
 
     def reset(self) -> None:
         """Start an episode in every environment."""
+        self._is_announced = False
         self.attendance.end_episodes(True)
         self.recorder.reset()
 
@@ -115,11 +127,13 @@ class RewardComposer:
         :param rewards: The true rewards ``R_e + R_s``, ``[n_envs]``; left as they are.
         :param dones: Whether an episode ended, bool ``[n_envs]``.
         :param infos: ``social_reward`` is the caregiver's label; without the key there is none.
-        :return: The utilities in a fresh floating array ``[n_envs]``; the rewards themselves if unconnected.
+        :return: The utilities in a fresh floating array ``[n_envs]``; the rewards themselves if unconnected, or if the
+            step is not the learner's.
         :raises ValueError: If a label is not a finite number.
         """
         dones = np.asarray(dones, bool)  # SuperSuit's are uint8
-        if self._internal_reward is None:
+        is_learners, self._is_announced = self._is_announced or not self._only_announced, False
+        if self._internal_reward is None or not is_learners:
             self.attendance.end_episodes(dones)
             return rewards
         self.attendance.draw()
