@@ -145,11 +145,12 @@ def _isr_kwargs(run: FewLabels) -> dict[str, Any]:
 
 
 def _trainer_kwargs(run: FewLabels) -> dict[str, Any]:
+    gradient_steps = run.protocol.isr_gradient_steps
+    assert gradient_steps is not None, "the protocol of the study of few labels trains its ISR in the plugin's way"
     has_many = run.n_labels is None or run.n_labels > 1000
-    gradient_steps, batch_size = (2000, 256) if has_many else (500, 64)
     return {
-        "gradient_steps": gradient_steps,
-        "batch_size": batch_size,
+        "gradient_steps": gradient_steps if has_many else gradient_steps // 4,
+        "batch_size": 256 if has_many else 64,
         "l1_coef": run.method.l1_coef,
         "action_contrast": run.method.action_contrast,
     }
@@ -158,6 +159,6 @@ def _trainer_kwargs(run: FewLabels) -> dict[str, Any]:
 def _watch(run: FewLabels, social_rewards: Array) -> HackingWatch:
     """A watch that knows what the caregiver gave in socialization."""
     watch = HackingWatch(remedy="query", n_labels=max(2, run.n_reserved // (2 * run.method.n_rounds)))
-    for part in np.array_split(social_rewards, len(social_rewards) // watch.window):
+    for part in np.array_split(social_rewards, max(1, len(social_rewards) // watch.window)):
         watch.add_social_rewards(part)
     return watch

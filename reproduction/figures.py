@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 from reproduction.methods import CAREFUL, METHODS
 from reproduction.protocols import Protocol
@@ -206,6 +207,7 @@ def few_labels(protocol: Protocol, seed: int, task: str, method: Method, n_label
     return FewLabels(Socialization(protocol, task, protocol.learning_rate, seed), task, method, n_labels)
 
 
+@cache
 def oracle_of(run: FewLabels) -> Autonomy:
     """
     Get the run in which the caregiver stays.
@@ -217,7 +219,8 @@ def oracle_of(run: FewLabels) -> Autonomy:
     return autonomy_in_old_task(run.socialization, "oracle")
 
 
-def labels_runs(protocol: Protocol, seed: int) -> list[FewLabels]:
+@cache
+def labels_runs(protocol: Protocol, seed: int) -> tuple[FewLabels, ...]:
     """
     Get all runs of the study of few labels.
 
@@ -230,7 +233,7 @@ def labels_runs(protocol: Protocol, seed: int) -> list[FewLabels]:
         for n_labels in counts
         for task in ("3 walls", "x")
     ]
-    return [*of_methods, *(few_labels(protocol, seed, task, CAREFUL, None) for task in MAPS if task != "x")]
+    return (*of_methods, *(few_labels(protocol, seed, task, CAREFUL, None) for task in MAPS if task != "x"))
 
 
 def _labels(protocol: Protocol, seed: int) -> list[Run]:

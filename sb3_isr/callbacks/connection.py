@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, 
 from sb3_isr.common.batches import Array
 from sb3_isr.wrappers import ISRRewardWrapper, VecISRReward
 from sb3_isr.wrappers.composer import InternalReward
+from sb3_isr.wrappers.questions import wrapped_in
 from sb3_isr.wrappers.recorder import Record
 
 
@@ -62,23 +63,20 @@ def find_connection(env: VecEnv) -> Connection:
 
     :param env: The training environment: one ``VecISRReward`` in it, or an ``ISRRewardWrapper`` in each environment.
     :return: A connection to them.
-    :raises ValueError: If there are none, or both kinds.
+    :raises ValueError: If there are none.
     """
     outside: list[VecEnv] = []
     while isinstance(env, VecEnvWrapper) and not isinstance(env, VecISRReward):
         outside.append(env)
         env = env.venv
-    in_environments = env.env_is_wrapped(ISRRewardWrapper)
-    if isinstance(env, VecISRReward) and any(in_environments):
-        raise ValueError(
-            "There must be one ISR wrapper, got VecISRReward around ISRRewardWrapper, which would subtract the social "
-            "reward twice; leave ISRRewardWrapper out."
-        )
-    if not isinstance(env, VecISRReward) and not all(in_environments):
-        raise ValueError(
-            "ISRCallback needs a training environment with an ISR wrapper, got none; "
-            "write model = PPO(..., VecISRReward(venv))."
-        )
+    if not isinstance(env, VecISRReward):
+        in_environments = wrapped_in(env, ISRRewardWrapper)
+        if not all(in_environments):
+            raise ValueError(
+                "ISRCallback needs a training environment with an ISR wrapper, got "
+                f"{'one in some environments only' if any(in_environments) else 'none'}; "
+                "write model = PPO(..., VecISRReward(venv))."
+            )
     _warn_of_wrappers_outside(outside)
     return VecConnection(env) if isinstance(env, VecISRReward) else EnvConnection(env)
 

@@ -229,7 +229,7 @@ class ISRCallback(BaseCallback):
         if self._follow_presence(self._connection.n_envs):
             self._update()
         # SB3's off-policy rollouts have a step or so; it logs at some episode's end, right after this.
-        if self._is_off_policy and (self.n_calls % MAX_WAIT == 0 or self.locals["dones"].any()):
+        if self._is_off_policy and (self.n_calls % MAX_WAIT == 0 or np.any(self.locals["dones"])):
             self._collect_and_log()
         if self._relabeler is not None:  # last: SB3 has not stored this step yet, over what a training may relabel
             self._relabeler.record(self._connection.last_internal_rewards())

@@ -6,18 +6,20 @@ from collections import deque
 
 import numpy as np
 
-from sb3_isr.caregivers.base import Caregiver, Transition
+from sb3_isr.caregivers.base import Caregiver, Transition, label_of
+from sb3_isr.caregivers.plain import AnyCaregiver, as_caregiver
+from sb3_isr.common.arguments import number, whole_number
 
 
 class ImperfectCaregiver(Caregiver):
     """
     Base class of caregivers that degrade another caregiver's labels and leave its environment reward as it is.
 
-    :param caregiver: The other caregiver.
+    :param caregiver: The other caregiver, or a function of a :class:`~sb3_isr.Transition`.
     """
 
-    def __init__(self, caregiver: Caregiver) -> None:
-        self.caregiver = caregiver
+    def __init__(self, caregiver: AnyCaregiver) -> None:
+        self.caregiver = as_caregiver(caregiver)
         self._rng: np.random.Generator | None = None
 
     @property
@@ -57,11 +59,9 @@ class NoisyCaregiver(ImperfectCaregiver):
     :raises ValueError: If ``std`` is negative or not finite.
     """
 
-    def __init__(self, caregiver: Caregiver, std: float) -> None:
+    def __init__(self, caregiver: AnyCaregiver, std: float) -> None:
         super().__init__(caregiver)
-        if not (np.isfinite(std) and std >= 0.0):
-            raise ValueError(f"The noise's standard deviation must be finite and not negative, got {std!r}.")
-        self.std = std
+        self.std = number("std", std, "[0, inf)")
 
     def social_reward(self, transition: Transition) -> float | None:
         """
@@ -70,7 +70,7 @@ class NoisyCaregiver(ImperfectCaregiver):
         :param transition: The transition.
         :return: The label with noise, or None.
         """
-        label = self.caregiver.social_reward(transition)
+        label = label_of(self.caregiver, transition)
         return None if label is None else label + float(self.rng.normal(0.0, self.std))
 
 
@@ -83,11 +83,9 @@ class SparseCaregiver(ImperfectCaregiver):
     :raises ValueError: If ``probability`` is out of range.
     """
 
-    def __init__(self, caregiver: Caregiver, probability: float) -> None:
+    def __init__(self, caregiver: AnyCaregiver, probability: float) -> None:
         super().__init__(caregiver)
-        if not 0.0 <= probability <= 1.0:
-            raise ValueError(f"The probability of a label must lie in [0, 1], got {probability!r}.")
-        self.probability = probability
+        self.probability = number("probability", probability, "[0, 1]")
 
     def social_reward(self, transition: Transition) -> float | None:
         """
@@ -96,25 +94,24 @@ class SparseCaregiver(ImperfectCaregiver):
         :param transition: The transition.
         :return: The label, or None.
         """
-        label = self.caregiver.social_reward(transition)
+        label = label_of(self.caregiver, transition)
         return label if self.rng.random() < self.probability else None
 
 
 class DelayedCaregiver(ImperfectCaregiver):
     """
-    Gives each label some steps late, so that it is given to a later transition. The first transitions of an episode
-    get no label, and the labels of the last ones are lost.
+    Gives each label some steps late, so that it is given to a later transition.
+
+    The first transitions of an episode get no label, and the labels of the last ones are lost.
 
     :param caregiver: The caregiver that gives the labels.
     :param steps: The delay, in steps.
     :raises ValueError: If ``steps`` is negative.
     """
 
-    def __init__(self, caregiver: Caregiver, steps: int) -> None:
+    def __init__(self, caregiver: AnyCaregiver, steps: int) -> None:
         super().__init__(caregiver)
-        if steps < 0:
-            raise ValueError(f"The delay must be a number of steps, 0 or more, got {steps!r}.")
-        self.steps = steps
+        self.steps = whole_number("steps", steps, 0)
         self._delayed: deque[float | None] = deque()
 
     def reset(self, seed: int | None = None) -> None:
@@ -133,5 +130,5 @@ class DelayedCaregiver(ImperfectCaregiver):
         :param transition: The transition.
         :return: The label of the transition ``steps`` steps before; None if the episode was not so long yet.
         """
-        self._delayed.append(self.caregiver.social_reward(transition))
+        self._delayed.append(label_of(self.caregiver, transition))
         return self._delayed.popleft()

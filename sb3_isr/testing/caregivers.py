@@ -50,7 +50,7 @@ def check_caregiver(caregiver: Caregiver, env: gym.Env[Any, Any], n_steps: int =
                 _first_difference(first, of_copy),
                 "keep its memory in instance attributes, and let copy.deepcopy copy them",
             )
-    check_env(SocialRewardWrapper(env, caregiver), n_steps, seed)
+    check_env(SocialRewardWrapper(env, deep_copy(caregiver)), n_steps, seed)
 
 
 def _play(env: gym.Env[Any, Any], n_steps: int, seed: int) -> list[list[Transition]]:

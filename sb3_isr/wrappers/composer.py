@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sb3_isr.common.batches import Array, Observations
+from sb3_isr.common.reward_parts import SOCIAL_REWARD, check_parts, read_parts
 from sb3_isr.wrappers.attendance import Attendance
 from sb3_isr.wrappers.isr_actions import ISRActions
 from sb3_isr.wrappers.recorder import Record, Recorder
@@ -40,6 +41,7 @@ class RewardComposer:
         self._only_announced = False
         self._is_announced = False
         self._no_internal_rewards = np.full(n_envs, np.nan)
+        self._nowhere = np.zeros(n_envs, bool)
         #: ``R_i`` in the utilities of the last step, ``[n_envs]``; NaN where the caregiver attended.
         self.last_internal_rewards: Array = self._no_internal_rewards
         if internal_reward is not None:
@@ -118,40 +120,50 @@ class RewardComposer:
         rewards: Array,
         dones: Array,
         infos: Sequence[dict[str, Any]],
+        idle: Array | None = None,
     ) -> Array:
         """
-        Turn the true rewards of one step into utilities.
+        Turn the true rewards of one step into utilities. Nothing that is given is kept or written into.
 
         :param observations: What the learner saw before it acted, ``[n_envs, *shape]``.
         :param actions: What the environments were told, ``[n_envs, *shape]``.
-        :param rewards: The true rewards ``R_e + R_s``, ``[n_envs]``; left as they are.
-        :param dones: Whether an episode ended, bool ``[n_envs]``.
+        :param rewards: The true rewards ``R_e + R_s``, ``[n_envs]``; may be a list.
+        :param dones: Whether an episode ended, ``[n_envs]``; may be a list.
         :param infos: ``social_reward`` is the caregiver's label; without the key there is none.
+        :param idle: Where the learner did nothing, bool ``[n_envs]``: ``R_i`` is 0 and there is no label; None for
+            nowhere.
         :return: The utilities in a fresh floating array ``[n_envs]``; the rewards themselves if unconnected, or if the
             step is not the learner's.
-        :raises ValueError: If a label is not a finite number.
+        :raises ValueError: If a label is not one finite number, or social reward would be left in the utility.
         """
         dones = np.asarray(dones, bool)  # SuperSuit's are uint8
         is_learners, self._is_announced = self._is_announced or not self._only_announced, False
         if self._internal_reward is None or not is_learners:
             self.attendance.end_episodes(dones)
             return rewards
+        rewards = np.broadcast_to(rewards, self.n_envs)
+        infos = [*infos, *[{}] * (self.n_envs - len(infos))]  # SB3 does without them
         self.attendance.draw()
         present = self.attendance.present
         isr_actions = self._isr_actions(actions, infos)
         dtype = np.promote_types(rewards.dtype, np.float32)
-        labels = [info.get("social_reward") for info in infos]
-        social_rewards = _social_rewards(labels, dtype)
+        labels = read_parts(infos, SOCIAL_REWARD, self.attendance.steps)
+        social_rewards = np.nan_to_num(labels).astype(dtype)
+        check_parts(rewards, social_rewards, infos, self.attendance.steps)
+        if idle is None:
+            idle = self._nowhere
+        absent = ~(present | idle)
         internal_rewards = np.zeros(self.n_envs)
         if self.attendance.all_present:
             utilities = rewards.astype(dtype)  # what the equation gives where P = 1
             self.last_internal_rewards = self._no_internal_rewards
         else:
             if self._coefficient:
-                internal_rewards = self._coefficient * self._internal_reward(observations, isr_actions) * ~present
+                internal_rewards = self._coefficient * self._internal_reward(observations, isr_actions) * absent
             utilities = utility(rewards, social_rewards, internal_rewards, present).astype(dtype)
-            self.last_internal_rewards = np.where(present, np.nan, internal_rewards)
-        self.recorder.record_labels(observations, isr_actions, labels, present)
+            self.last_internal_rewards = np.where(absent, internal_rewards, np.nan)
+        labelled = present & ~idle & ~np.isnan(labels)
+        self.recorder.record_transitions(observations, isr_actions, labels, labelled, absent)
         self.recorder.record_rewards(utilities, rewards - social_rewards, social_rewards, internal_rewards, present)
         if dones.any():
             self.attendance.end_episodes(dones)
@@ -161,12 +173,3 @@ class RewardComposer:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the callback's ISR out: a checkpoint of the environments holds no copy of it."""
         return {**vars(self), "_internal_reward": self._internal_reward if self._is_permanent else None}
-
-
-def _social_rewards(labels: Sequence[float | None], dtype: Any) -> Array:
-    social_rewards = np.array([0.0 if label is None else label for label in labels], dtype)
-    if not np.isfinite(social_rewards).all():
-        raise ValueError(
-            f'info["social_reward"] must be a finite number, got {labels}; leave the key out where there is no label.'
-        )
-    return social_rewards

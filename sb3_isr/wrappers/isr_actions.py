@@ -7,9 +7,11 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_isr.common.batches import Array
+from sb3_isr.wrappers.questions import attribute_of
 
 
 def isr_action_space_of(venv: VecEnv) -> gym.Space[Any] | None:
@@ -19,14 +21,22 @@ def isr_action_space_of(venv: VecEnv) -> gym.Space[Any] | None:
     :param venv: Vectorized environments.
     :return: The attribute ``isr_action_space`` of all of them together, or of each; None if there is none.
     """
-    space: gym.Space[Any] | None = getattr(venv, "isr_action_space", None)
-    if space is not None:
-        return space
-    try:
-        is_declared = venv.has_attr("isr_action_space")
-    except AttributeError:  # SuperSuit's do not know the attributes of their environments
-        return None
-    return venv.get_attr("isr_action_space")[0] if is_declared else None
+    space = attribute_of(venv, "isr_action_space")
+    return space if isinstance(space, gym.Space) else None
+
+
+def as_told(action_space: gym.Space[Any]) -> gym.Space[Any]:
+    """
+    Get the space of what environments are told.
+
+    Whatever a Box is declared to hold, integers for example, Stable-Baselines3 tells fractions, in float32 or float64.
+
+    :param action_space: The learner's action space.
+    :return: The same; a Box of another dtype than float32 with float64.
+    """
+    if not isinstance(action_space, spaces.Box) or action_space.dtype == np.float32:
+        return action_space
+    return spaces.Box(action_space.low.astype(float), action_space.high.astype(float), dtype=np.float64)
 
 
 class ISRActions:
@@ -43,7 +53,7 @@ class ISRActions:
     def __init__(self, action_space: gym.Space[Any], isr_action_space: gym.Space[Any] | None) -> None:
         self._is_own_action = isr_action_space is None
         #: The action space of the ISR.
-        self.space = action_space if isr_action_space is None else isr_action_space
+        self.space = as_told(action_space) if isr_action_space is None else isr_action_space
 
     def __call__(self, actions: Array, infos: Sequence[dict[str, Any]]) -> Array:
         """
@@ -52,7 +62,8 @@ class ISRActions:
         :param actions: The learner's own actions, ``[n_envs, *shape]``.
         :param infos: The infos of this step.
         :return: The actions for the ISR, ``[n_envs, *space.shape]``.
-        :raises ValueError: If an environment provides only the space or only the actions.
+        :raises ValueError: If an environment provides only the space or only the actions, or other ones than the space
+            can hold.
         """
         n_provided = sum("isr_action" in info for info in infos)
         if n_provided != (0 if self._is_own_action else len(infos)):
@@ -63,4 +74,11 @@ class ISRActions:
             )
         if self._is_own_action:
             return actions
-        return np.array([info["isr_action"] for info in infos], self.space.dtype)
+        provided = np.array([info["isr_action"] for info in infos])
+        isr_actions = provided.astype(self.space.dtype)
+        if np.issubdtype(isr_actions.dtype, np.integer) and not np.array_equal(isr_actions, provided):
+            raise ValueError(
+                f"info['isr_action'] must be an element of isr_action_space, {self.space}, got {provided.tolist()}; "
+                "declare a Box of a floating dtype for fractions."
+            )
+        return isr_actions

@@ -9,10 +9,12 @@ import numpy as np
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 
+from sb3_isr.common.numbers import as_number
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.wrappers.composer import InternalReward, RewardComposer
 from sb3_isr.wrappers.isr_actions import ISRActions
 from sb3_isr.wrappers.recorder import Record
+from sb3_isr.wrappers.reward_source import watch_rewards
 
 
 class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -25,18 +27,22 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
 
     :param env: An environment whose ``info["social_reward"]`` says which part of the reward is the caregiver's.
     :param isr: A trained ISR that rewards from the first step on, as if the caregiver had left for good.
-    :raises ValueError: If the ISR was made for other spaces.
+    :raises TypeError: If ``env`` is not a Gymnasium environment.
+    :raises ValueError: If another one is inside, or the ISR was made for other spaces.
     """
 
     def __init__(self, env: gym.Env[Any, Any], isr: InternalSocialReward | None = None) -> None:
+        _check(env)
         gym.utils.RecordConstructorArgs.__init__(self, isr=isr, _disable_deepcopy=True)
         gym.Wrapper.__init__(self, env)
+        watch_rewards(env)
         declared = env.get_wrapper_attr("isr_action_space") if env.has_wrapper_attr("isr_action_space") else None
         self._isr_actions = ISRActions(self.action_space, declared)
         if isr is not None:
             isr.check_spaces(*self.isr_spaces())
         self._composer = RewardComposer(1, self._isr_actions, isr.predict if isr else None)
         self._observations: Any = None
+        self._has_ended = False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """
@@ -49,6 +55,7 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         observation, info = self.env.reset(seed=seed, options=options)
         self._observations = _batch_of_one(observation)
         self._composer.reset()
+        self._has_ended = False
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
@@ -63,11 +70,14 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         utilities = self._composer.compose(
             self._observations,
             actions,
-            np.array([float(reward)]),
+            np.array([as_number(reward)]),
             np.array([terminated or truncated]),
             [info],
+            # After an end without a reset: Gymnasium's Autoreset resets in this step, whatever the action is.
+            idle=np.array([self._has_ended]),
         )
         self._observations = _batch_of_one(observation)
+        self._has_ended = bool(terminated or truncated)
         return observation, float(utilities[0]), terminated, truncated, info
 
     def isr_connect(
@@ -129,6 +139,19 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         :return: Whether a ``Monitor`` inside reports the true reward.
         """
         return is_wrapped(self.env, Monitor)
+
+
+def _check(env: Any) -> None:
+    if not isinstance(env, gym.Env):
+        raise TypeError(
+            f"ISRRewardWrapper wraps one Gymnasium environment, got {env!r}; make one, as in "
+            "ISRRewardWrapper(gym.make(...)), or wrap a VecEnv in VecISRReward."
+        )
+    if is_wrapped(env, ISRRewardWrapper):
+        raise ValueError(
+            "There must be one ISR wrapper, got ISRRewardWrapper around ISRRewardWrapper, which would subtract the "
+            "social reward twice; leave one out."
+        )
 
 
 def _batch_of_one(element: Any) -> Any:

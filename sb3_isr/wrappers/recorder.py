@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,25 +49,23 @@ class Recorder:
         """Start an episode in every environment."""
         self._social_returns[:] = 0.0
 
-    def record_labels(
-        self, observations: Observations, actions: Array, labels: Sequence[float | None], present: Array
+    def record_transitions(
+        self, observations: Observations, actions: Array, labels: Array, labelled: Array, unattended: Array
     ) -> None:
         """
-        Record the transitions of one step: labels where the caregiver is present, unattended transitions elsewhere.
+        Record the transitions of one step.
 
         :param observations: What the learner saw, ``[n_envs, *shape]``.
         :param actions: What it then did, ``[n_envs, *shape]``.
-        :param labels: The caregiver's labels; None where there is none.
-        :param present: ``P``, bool ``[n_envs]``.
+        :param labels: The caregiver's labels, float ``[n_envs]``; NaN where there is none.
+        :param labelled: The transitions that become labels, bool ``[n_envs]``.
+        :param unattended: Those that the caregiver did not attend, bool ``[n_envs]``; kept if they are of use.
         """
-        if None not in labels and present.all():
-            self._labels.append(LabelBatch(copy_batch(observations), actions.copy(), np.array(labels, np.float32)))
-        elif present.any():
-            attended = np.flatnonzero(present & np.array([label is not None for label in labels]))
-            if len(attended):
-                self._labels.append(_select(observations, actions, labels, attended))
-        if self.keeps_unattended and not present.all():
-            self._unattended.append(_select(observations, actions, labels, np.flatnonzero(~present)))
+        transitions = LabelBatch(observations, actions, labels)
+        if labelled.any():
+            self._labels.append(_copy_of(transitions, labelled))
+        if self.keeps_unattended and unattended.any():
+            self._unattended.append(_copy_of(transitions, unattended))
 
     def record_rewards(
         self,
@@ -117,6 +114,9 @@ class Recorder:
         return Record(labels, unattended, statistics)
 
 
-def _select(observations: Observations, actions: Array, labels: Sequence[float | None], index: Array) -> LabelBatch:
-    rewards = np.array([np.nan if labels[i] is None else labels[i] for i in index], np.float32)
-    return LabelBatch(index_batch(observations, index), actions[index], rewards)
+def _copy_of(transitions: LabelBatch, which: Array) -> LabelBatch:
+    observations, actions, labels = transitions
+    if which.all():  # faster than by index
+        return LabelBatch(copy_batch(observations), actions.copy(), labels.astype(np.float32))
+    index = np.flatnonzero(which)
+    return LabelBatch(index_batch(observations, index), actions[index], labels[index].astype(np.float32))

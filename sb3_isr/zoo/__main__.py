@@ -28,6 +28,19 @@ from sb3_isr.zoo.manager import ZooManager, ZooMaskablePPO
 
 def main() -> None:
     """Run a script of RL Zoo with its options."""
+    scripts: dict[str, Callable[[], object]] = {
+        "train": rl_zoo3.train.train,
+        "enjoy": rl_zoo3.enjoy.enjoy,
+        "record_video": partial(runpy.run_module, "rl_zoo3.record_video", run_name="__main__"),
+    }
+    script = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    if script not in scripts:
+        sys.exit(f"The first argument must be one of {', '.join(scripts)}, got {script!r}; RL Zoo's options follow it.")
+    _replace_parts()
+    scripts[script]()
+
+
+def _replace_parts() -> None:
     algorithms: dict[str, Any] = {"ppo_mask": ZooMaskablePPO}
     if find_spec("sbx"):
         import sbx
@@ -38,15 +51,6 @@ def main() -> None:
     shown = ShownLearner()
     for module in (rl_zoo3.utils, rl_zoo3.enjoy):
         vars(module).update(get_model_path=shown.get_model_path, create_test_env=shown.create_test_env)
-    scripts: dict[str, Callable[[], object]] = {
-        "train": rl_zoo3.train.train,
-        "enjoy": rl_zoo3.enjoy.enjoy,
-        "record_video": partial(runpy.run_module, "rl_zoo3.record_video", run_name="__main__"),
-    }
-    script = sys.argv.pop(1) if len(sys.argv) > 1 else ""
-    if script not in scripts:
-        sys.exit(f"The first argument must be one of {', '.join(scripts)}, got {script!r}; RL Zoo's options follow it.")
-    scripts[script]()
 
 
 if __name__ == "__main__":

@@ -30,10 +30,10 @@ class ZooISRCallback(ISRCallback):
     """
     An :class:`~sb3_isr.ISRCallback` for RL Zoo, which saves the ISR beside the learner.
 
-    Whenever the learner is saved (the last one, the best one, checkpoints), the ISR and its labels are saved in a folder
-    beside it that ends in ``.isr``. With ``-i`` (``--trained-agent``) training continues with the ISR and labels of that
-    agent. So does presence, in fractions of the first training: a caregiver who had left for good stays absent, and
-    one who came back at intervals still does.
+    Whenever the learner is saved (the last one, the best one, checkpoints), the ISR and its labels are saved beside it,
+    in a folder that ends in ``.isr``. With ``-i`` (``--trained-agent``) training continues with the ISR and labels of
+    that agent. So does presence, in fractions of the first training: a caregiver who had left for good stays absent,
+    and one who came back at intervals still does.
 
     Off-policy, the rewards in a replay buffer that RL Zoo loads stay as they are; ``relabel`` replaces those that are
     stored from then on.

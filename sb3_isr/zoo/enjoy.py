@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import rl_zoo3.utils
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from sb3_isr.common.reward_parts import SOCIAL_REWARD, read_parts
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.wrappers.isr_actions import ISRActions, isr_action_space_of
 from sb3_isr.zoo.callback import isr_folder
@@ -35,9 +37,9 @@ class RewardPrinter(VecEnvWrapper):
 
         :return: The first observations.
         """
-        self._observations: Any = self.venv.reset()
+        observations = self.venv.reset()
+        self._observations: Any = copy.deepcopy(observations)  # environments may write into what they gave
         self._returns[:] = 0.0
-        observations: VecEnvObs = self._observations
         return observations
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -56,7 +58,7 @@ class RewardPrinter(VecEnvWrapper):
         :return: Observations, rewards, dones and infos, as they come.
         """
         observations, rewards, dones, infos = self.venv.step_wait()
-        social = np.array([info.get("social_reward") or 0.0 for info in infos])
+        social = np.nan_to_num(read_parts(infos, SOCIAL_REWARD))
         self._returns[:, 0] += rewards - social
         self._returns[:, 1] += social
         if self.isr is not None:
@@ -66,7 +68,7 @@ class RewardPrinter(VecEnvWrapper):
             internal_text = "no ISR" if self.isr is None else f"{internal:.2f}"
             print(f"Environment reward: {environment:.2f}, social: {social_return:.2f}, internal: {internal_text}")
         self._returns[dones] = 0.0
-        self._observations = observations
+        self._observations = copy.deepcopy(observations)
         return observations, rewards, dones, infos
 
 

@@ -106,9 +106,9 @@ def test_copies_made_before_the_first_draw_draw_differently() -> None:
 @pytest.mark.parametrize(
     ("kind", "argument", "message"),
     [
-        (NoisyCaregiver, -1, "finite and not negative, got -1"),
-        (NoisyCaregiver, float("nan"), "finite and not negative, got nan"),
-        (NoisyCaregiver, float("inf"), "finite and not negative, got inf"),
+        (NoisyCaregiver, -1, r"finite number in \[0, inf\), got -1"),
+        (NoisyCaregiver, float("nan"), r"finite number in \[0, inf\), got nan"),
+        (NoisyCaregiver, float("inf"), r"finite number in \[0, inf\), got inf"),
         (SparseCaregiver, 1.1, r"\[0, 1\], got 1\.1"),
         (SparseCaregiver, float("nan"), r"\[0, 1\], got nan"),
         (DelayedCaregiver, -1, "0 or more, got -1"),

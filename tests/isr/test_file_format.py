@@ -348,6 +348,7 @@ def test_training_arguments_of_format_2_are_ignored(tmp_path: Path) -> None:
         load(tmp_path / "isr", {**built_before(), "architecture": {**built_before()["architecture"], **arguments}})
 
 
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
 @pytest.mark.parametrize(
     ("header", "message"),
     [

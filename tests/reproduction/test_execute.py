@@ -1,4 +1,4 @@
-"""What one run does, and that what it measures is what it says."""
+"""What one run does and measures."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -69,9 +69,9 @@ def test_held_out_labels_are_never_trained_on(work: Path, socialized: dict[str, 
     execute(ISR, work)
     trained = InternalSocialReward.load(work / ISR.path / "isr.safetensors", device="cpu")
     with np.load(labels) as file:
-        spoiled = dict(file)
-    spoiled["social_rewards"][720:] = 9.0
-    np.savez(labels, **spoiled)
+        changed = dict(file)
+    changed["social_rewards"][720:] = 9.0
+    np.savez(labels, **changed)
     execute(ISR, work)
     again = InternalSocialReward.load(work / ISR.path / "isr.safetensors", device="cpu")
     labels.write_bytes(before)
@@ -92,7 +92,7 @@ def test_the_papers_training_is_one_epoch(work: Path, socialized: dict[str, Any]
 
 
 @pytest.mark.parametrize("condition", ["isr", "none", "oracle"])
-def test_what_the_learner_is_paid_in_autonomy(
+def test_the_reward_of_the_learner_in_autonomy(
     condition: Any, work: Path, socialized: dict[str, Any], internalized: dict[str, Any]
 ) -> None:
     run = autonomy_on("x", TINY, 3, condition)
@@ -107,11 +107,11 @@ def test_what_the_learner_is_paid_in_autonomy(
         assert np.abs(paid - praise).max() > 0.001  # an ISR of 20 gradient steps errs
 
 
-def test_an_internal_reward_below_the_threshold_is_none(
+def test_an_internal_reward_below_the_threshold_counts_as_none(
     work: Path, socialized: dict[str, Any], internalized: dict[str, Any]
 ) -> None:
-    deaf = replace(autonomy_on("x", TINY, 3, "isr"), threshold=9.0)
-    curves = execute(deaf, work)["curves"]
+    none_counts = replace(autonomy_on("x", TINY, 3, "isr"), threshold=9.0)
+    curves = execute(none_counts, work)["curves"]
     assert np.subtract(curves["utility"], curves["environment"]) == pytest.approx(0.0, abs=1e-4)
 
 
@@ -120,7 +120,7 @@ def test_one_run_is_one_result(work: Path, socialized: dict[str, Any], internali
     assert without_time(execute(run, work)) == without_time(execute(run, work))
 
 
-def test_the_prosocial_games_isr_hears_both_actions(tmp_path: Path) -> None:
+def test_the_prosocial_games_isr_gets_both_actions(tmp_path: Path) -> None:
     isr = old_task_runs("fig7", TINY, 0)["isr"].isr
     assert isr is not None
     execute(isr.socialization, tmp_path)
@@ -134,8 +134,8 @@ def test_the_perfect_helper_helps_and_the_random_learner_hardly_does(tmp_path: P
     assert goals[0] < 0.5 < 4 < goals[1]
 
 
-def test_progress_is_told_and_ends_at_the_last_step(tmp_path: Path) -> None:
-    told: list[int] = []
-    execute(Socialization(TINY, "3 walls", 1e-3, 0), tmp_path, told.append)
-    assert told == sorted(told)
-    assert told[-1] == 800
+def test_progress_ends_at_the_last_step(work: Path, socialized: dict[str, Any]) -> None:
+    steps: list[int] = []
+    execute(autonomy_on("x", TINY, 3, "none"), work, steps.append)
+    assert steps == sorted(steps)
+    assert steps[-1] == 800

@@ -1,4 +1,4 @@
-"""What is kept of episodes, and which checkpoint is the best."""
+"""The curves of a learner, and which checkpoint is the best."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ import pytest
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from reproduction.learning import GoalEpisodes, mean_of_last_tenth
+from reproduction.learning import GoalEpisodes
 from sb3_isr.envs import CoinGameVecEnv
 
 
 class Scripted(GoalEpisodes):
-    """As if the learner were paid so much a step in each rollout; remembers its weights at the end of each."""
+    """The learner gets a given reward at each step of a rollout; its weights are recorded at the end of each."""
 
     def __init__(self, paid: list[float], best: Path) -> None:
         super().__init__(best=best)
@@ -33,7 +33,7 @@ def weights(model: BaseAlgorithm) -> np.ndarray:
     return np.array(model.policy.state_dict()["action_net.weight"])
 
 
-def test_the_best_checkpoint_is_the_learner_of_the_rollout_that_was_paid_most(tmp_path: Path) -> None:
+def test_the_best_checkpoint_is_the_learner_of_the_rollout_that_got_the_highest_return(tmp_path: Path) -> None:
     model = PPO("MlpPolicy", CoinGameVecEnv(100), n_steps=20, batch_size=1000, n_epochs=1, seed=0, device="cpu")
     episodes = Scripted([0.0, 2.0, 1.0, 1.5], tmp_path / "best.zip")
     model.learn(8000, callback=episodes)
@@ -45,12 +45,16 @@ def test_the_best_checkpoint_is_the_learner_of_the_rollout_that_was_paid_most(tm
 
 def test_curves_are_means_of_equal_parts() -> None:
     episodes = GoalEpisodes()
-    episodes.steps, episodes.goals = [20, 40, 60, 80], [0, 1, 2, 4]
-    episodes.utility, episodes.environment = [0.0, 0.5, 1.0, 2.0], [-0.1, -0.3, -0.2, -0.4]
+    episodes.columns |= {
+        "steps": [20, 40, 60, 80],
+        "goals_reached": [0, 1, 2, 4],
+        "utility": [0.0, 0.5, 1.0, 2.0],
+        "true_return": [-0.1, 0.1, 0.6, 1.2],
+        "social_return": [0.0, 0.4, 0.8, 1.6],
+    }
     assert episodes.curves(2) == {
         "steps": [30.0, 70.0],
         "goals": [0.5, 3.0],
         "utility": [0.25, 1.5],
         "environment": [-0.2, -0.3],
     }
-    assert mean_of_last_tenth(list(range(20))) == 18.5

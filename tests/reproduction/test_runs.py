@@ -2,9 +2,9 @@
 
 import pytest
 
-from reproduction.__main__ import runs_of
 from reproduction.figures import FIGURES
 from reproduction.protocols import PROTOCOLS, TASKS, Protocol
+from reproduction.reproduce import runs_of
 from reproduction.runs import Autonomy, Baseline, Internalization, Run, Socialization, with_requirements
 
 PAPER = PROTOCOLS["paper"]
@@ -15,7 +15,7 @@ def all_runs(protocol: Protocol) -> list[Run]:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=list(PROTOCOLS))
-def test_no_two_runs_have_one_result_file(protocol: Protocol) -> None:
+def test_no_two_runs_have_the_same_path(protocol: Protocol) -> None:
     runs = all_runs(protocol)
     assert len({run.path for run in runs}) == len(runs)
 
@@ -28,7 +28,7 @@ def test_what_a_run_requires_comes_before_it() -> None:
 
 
 def test_a_rollout_has_the_papers_size_in_both_protocols() -> None:
-    assert {protocol.n_envs * protocol.n_steps for protocol in PROTOCOLS.values()} == {2048}
+    assert {protocol.rollout for protocol in PROTOCOLS.values()} == {2048}
 
 
 # Figure, its socialization's task and learning rate, its runs' tasks, and their number of steps.
@@ -76,7 +76,7 @@ def test_figures_share_socializations_and_isrs() -> None:
     assert set(in_autonomy) - {None} <= set(FIGURES["fig3b"].runs(PAPER, 0))
 
 
-def test_on_the_maps_the_learner_starts_from_the_best_checkpoint_and_hears_half_of_the_praise() -> None:
+def test_on_the_maps_the_learner_starts_from_the_best_checkpoint_and_only_half_of_the_praise_counts() -> None:
     for run in FIGURES["fig5"].runs(PAPER, 0):
         assert isinstance(run, Autonomy)
         on_map = run.task != "1 wall"

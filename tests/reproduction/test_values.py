@@ -1,17 +1,18 @@
-"""From results to numbers, and from numbers to what may be said of a claim; checked against cases done by hand."""
+"""From results to values, and from values to claims; checked against cases worked out by hand."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from reproduction.statistics import estimate, interquartile_mean, welch
 
 from reproduction.claims import findings, verdict
-from reproduction.figures import BASELINE, CAREFUL, FIGURES
+from reproduction.figures import FIGURES
+from reproduction.methods import BASELINE, CAREFUL
+from reproduction.published import Values, published_values
 from reproduction.results import Results
 from reproduction.runs import Run, Socialization, with_requirements
-from reproduction.values import Values, done_seeds, figure_values, hacking, published_values
+from reproduction.values import done_seeds, figure_values, hacking
 from sb3_isr.envs.coin_game.maps import MAPS
 from tests.reproduction.tiny import TINY
 
@@ -26,28 +27,7 @@ def seeds(*values: float) -> dict[int, float]:
     return dict(enumerate(values))
 
 
-def test_the_interquartile_mean_leaves_the_outer_quarters_out() -> None:
-    assert interquartile_mean(np.array([-100.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 900.0])) == 3.5
-
-
-def test_an_estimates_interval_holds_it_and_is_the_same_each_time() -> None:
-    first = estimate([1.0, 2.0, 3.0, 4.0, 9.0])
-    assert first == estimate([1.0, 2.0, 3.0, 4.0, 9.0])
-    assert 1.0 <= first.low < first.iqm < first.high <= 9.0
-    assert str(estimate([2.0, 2.0, 2.0])) == "2.00 [2.00, 2.00]"
-    assert str(estimate([0.001, 0.003])) == "0.002 (n=2)"
-    assert str(estimate([])) == "-"
-
-
-def test_welchs_p() -> None:
-    # By hand: t = -1 with 8 degrees of freedom.
-    assert welch([1, 2, 3, 4, 5], [2, 3, 4, 5, 6]) == pytest.approx(0.3466, abs=1e-4)
-    assert welch([1, 1], [2, 2]) == 0.0
-    assert welch([1, 1], [1, 1]) == 1.0
-    assert np.isnan(welch([1], [2, 3]))
-
-
-def test_hacked_is_who_is_paid_more_for_reaching_less() -> None:
+def test_an_isr_is_hacked_if_it_pays_more_for_fewer_goals() -> None:
     paid = [0.4, 0.8, 1.0, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6]
     reached = [1.0, 2.0, 3.0, 2.5, 2.0, 1.5, 1.0, 0.5, 0.5, 0.5]
     measured = hacking(curves(paid, reached))
@@ -65,7 +45,7 @@ def test_hacked_is_who_is_paid_more_for_reaching_less() -> None:
         ([0.4 * goals for goals in range(10, 0, -1)], list(range(10, 0, -1))),  # unlearns, and is paid less for it
     ],
 )
-def test_not_hacked_is_who_learns_keeps_or_unlearns(paid: list[float], reached: list[float]) -> None:
+def test_an_isr_is_not_hacked_if_the_learner_only_learns_or_unlearns(paid: list[float], reached: list[float]) -> None:
     measured = hacking(curves(paid, reached))
     assert not measured.is_hacked
     assert measured.gap == 0.0
@@ -84,7 +64,7 @@ def test_the_verdict_follows_the_values() -> None:
     forgetful = GOOD | {"isr": seeds(2.0, 2.1, 2.2)}
     partly = verdict(findings("fig4a", forgetful))
     assert partly.startswith("**Partly reproduced**")
-    assert "not: the ISR keeps what was learned within the oracle's interval (2.10" in partly
+    assert "not: with the ISR the learner is within the oracle's interval (2.10" in partly
     stubborn = {"departure": seeds(3.0, 3.1, 3.2), "none": seeds(3.0, 3.1, 3.2), "oracle": seeds(2.0, 2.1, 2.2)}
     assert verdict(findings("fig1b", stubborn)).startswith("**Not reproduced**")
     assert verdict(findings("fig1b", {name: seeds(1.0) for name in stubborn})).startswith("**Not yet known**")
@@ -93,8 +73,8 @@ def test_the_verdict_follows_the_values() -> None:
 ENDS = [(part, when) for part in ("train", "held_out") for when in ("first", "last")]
 MAP_CONDITIONS = [f"{task}: {condition}" for task in MAPS for condition in ("frozen", "isr", "oracle")]
 
-#: For each figure values that bear every claim out.
-BORNE_OUT: dict[str, Values] = {
+#: For each figure values that support every claim.
+SUPPORTING: dict[str, Values] = {
     "fig1b": {name: GOOD[name] for name in ("departure", "none", "oracle")},
     "fig3a": {f"{part}, {when}": seeds(*([9, 8, 9] if when == "first" else [1, 2, 1])) for part, when in ENDS},
     "fig3b": {
@@ -127,26 +107,26 @@ BORNE_OUT: dict[str, Values] = {
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figures_claims_can_be_borne_out_and_can_fail(name: str) -> None:
-    assert verdict(findings(name, BORNE_OUT[name])).startswith("**Reproduced**")
-    conditions, of_seeds = list(BORNE_OUT[name]), list(BORNE_OUT[name].values())
+def test_every_figures_claims_can_hold_and_can_fail(name: str) -> None:
+    assert verdict(findings(name, SUPPORTING[name])).startswith("**Reproduced**")
+    conditions, of_seeds = list(SUPPORTING[name]), list(SUPPORTING[name].values())
     mixed_up = (of_seeds[::-1], [*of_seeds[1:], of_seeds[0]])
     verdicts = [verdict(findings(name, dict(zip(conditions, values, strict=True)))) for values in mixed_up]
     assert not all(each.startswith("**Reproduced**") for each in verdicts)
 
 
-def test_in_figure_7_a_learner_that_was_never_socialized_has_nothing_to_keep() -> None:
-    one_failed = {name: {**of_seed, 3: 0.0} for name, of_seed in BORNE_OUT["fig7"].items()}
-    kept = {finding.claim: finding for finding in findings("fig7", one_failed)}
-    help_left = kept["with the ISR more help is left than without"]
-    assert help_left.holds
-    assert help_left.evidence.endswith("3 of 4 seeds")
+def test_in_figure_7_a_learner_that_was_never_socialized_has_nothing_to_retain() -> None:
+    one_failed = {name: {**of_seed, 3: 0.0} for name, of_seed in SUPPORTING["fig7"].items()}
+    found = {finding.claim: finding for finding in findings("fig7", one_failed)}
+    retained = found["with the ISR more helping is retained than without"]
+    assert retained.holds
+    assert retained.evidence.endswith("3 of 4 seeds")
 
 
 def test_a_difference_that_chance_explains_is_no_finding() -> None:
     noisy = {"departure": seeds(3.0, 1.0, 5.0), "none": seeds(2.9, 0.9, 5.0), "oracle": seeds(3.0, 1.0, 5.0)}
     assert [finding.holds for finding in findings("fig1b", noisy)] == [None, True]
-    assert "cannot be told yet: without social reward" in verdict(findings("fig1b", noisy))
+    assert "not yet known: without social reward" in verdict(findings("fig1b", noisy))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +138,7 @@ def test_a_difference_that_chance_explains_is_no_finding() -> None:
         ("fig4a", "oracle", 2, 2.725),
     ],
 )
-def test_the_published_values_ship_with_the_package(name: str, condition: str, n: int, mean: float) -> None:
+def test_the_published_values(name: str, condition: str, n: int, mean: float) -> None:
     values = list(published_values(name)[condition].values())
     assert len(values) == n
     assert np.mean(values) == pytest.approx(mean, rel=1e-3)
@@ -170,7 +150,7 @@ def write(results: Results, run: Run, goals: float) -> None:
 
 
 def test_values_are_those_of_the_seeds_that_are_done_at_the_end_of_each_phase(tmp_path: Path) -> None:
-    results = Results(tmp_path)
+    results = Results(tmp_path / "results", tmp_path / "work")
     for seed in (0, 1, 2):
         none, oracle = FIGURES["fig1b"].runs(TINY, seed)
         write(results, none, seed + 0.25)
@@ -187,8 +167,8 @@ def test_values_are_those_of_the_seeds_that_are_done_at_the_end_of_each_phase(tm
     }
 
 
-def test_what_the_isr_paid_stands_beside_the_goals_reached(tmp_path: Path) -> None:
-    results = Results(tmp_path)
+def test_the_internal_return_is_listed_beside_the_goals_reached(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results", tmp_path / "work")
     isr, none, oracle = FIGURES["fig4a"].runs(TINY, 0)
     for run in with_requirements([none, oracle]):
         write(results, run, 3.0)

@@ -1,4 +1,4 @@
-"""From an environment's id to an entry that internalizes, and from an entry to a learner."""
+"""From an environment's id to an entry with internalization, and from an entry to a learner."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def test_our_own_entries_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert callback_kwargs(read_entry("CartPole-v1", "ppo", None)) == {"presence": "leave_at_0.5"}
 
 
-def test_rl_zoo_s_own_entry_is_made_to_internalize(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rl_zoo_s_own_entry_gets_what_internalization_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     entry = read_entry("BipedalWalker-v3", "ppo", None)
     assert entry["n_steps"] == 2048
@@ -27,13 +27,14 @@ def test_rl_zoo_s_own_entry_is_made_to_internalize(tmp_path: Path, monkeypatch: 
     assert entry["env_wrapper"] == [{"sb3_isr.SocialRewardWrapper": {"caregiver": "sb3_isr.TaskRewardCaregiver"}}]
 
 
-@pytest.mark.parametrize(("env_id", "says_it"), [("sb3_isr/CoinGame-v0", True), ("MountainCarContinuous-v0", False)])
-def test_an_environment_that_says_what_is_social_gets_no_caregiver(
-    env_id: str, says_it: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("env_id", "has_key"), [("sb3_isr/CoinGame-v0", True), ("MountainCarContinuous-v0", False)])
+def test_an_environment_with_social_rewards_gets_no_caregiver(
+    env_id: str, has_key: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     entry = changed(read_entry(env_id, "a2c", None), {"presence": "always"}, {"n_envs": 2})
-    assert ("env_wrapper" not in entry) == says_it
+    assert ("env_wrapper" not in entry) == has_key
+    entry = changed(entry, {"trainer_kwargs": {"gradient_steps": 5}}, {})
     model, callback = build({**entry, "n_timesteps": 100}, env_id, "a2c", 0)
     model.learn(100, callback=callback)
     assert callback.store.n_added == model.num_timesteps
@@ -50,9 +51,9 @@ def test_what_is_not_known_is_named(tmp_path: Path) -> None:
 
 def test_changes_are_merged_and_the_entry_is_left() -> None:
     entry = changed(ENTRY, {"isr_kwargs": {"net_arch": [8]}, "coefficient": 2.0}, {"n_envs": 2})
-    entry = changed(entry, {"isr_kwargs": {"learning_rate": 0.1}}, {})
+    entry = changed(entry, {"isr_kwargs": {"n_members": 2}}, {})
     kwargs = callback_kwargs(entry)
-    assert kwargs["isr_kwargs"] == {"net_arch": [8], "learning_rate": 0.1}
+    assert kwargs["isr_kwargs"] == {"net_arch": [8], "n_members": 2}
     assert (kwargs["presence"], kwargs["coefficient"], entry["n_envs"]) == ("leave_at_0.5", 2.0, 2)
     assert "isr_kwargs" not in callback_kwargs(ENTRY)
     assert ENTRY["n_envs"] == 4

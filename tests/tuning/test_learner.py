@@ -1,4 +1,4 @@
-"""Learners that advance side by side learn what each would have learned alone and in one go."""
+"""Learners that advance side by side learn what each would have learned alone and in one training."""
 
 import copy
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from sb3_isr.evaluation.episodes import EpisodeRecorder
 from sb3_isr.tuning.entry import Entry, build, changed
-from sb3_isr.tuning.learner import PieceByPiece, SocialReturns
+from sb3_isr.tuning.learner import PieceByPiece
 from tests.tuning.small import ENTRY
 
 STEPS = 1280
@@ -16,18 +17,19 @@ SAC: Entry = {
     **dict.fromkeys(("n_steps", "n_epochs")),
     "learning_starts": 100,
     "train_freq": 8,
-    "gradient_steps": 2,
+    "gradient_steps": 1,
+    "policy_kwargs": "dict(net_arch=[16])",
     "learning_rate": "lin_1e-3",
     "env_wrapper": [{"sb3_isr.SocialRewardWrapper": {"caregiver": "sb3_isr.TaskRewardCaregiver"}}],
 }
 SAC = {key: value for key, value in SAC.items() if value is not None}
 
 
-def in_one_go(entry: Entry, env_id: str, algo: str) -> tuple[dict[str, torch.Tensor], list[float]]:
-    model, internalizing = build({**entry, "n_timesteps": STEPS}, env_id, algo, 3)
-    episodes = SocialReturns()
-    model.learn(STEPS, callback=[internalizing, episodes])
-    return copy.deepcopy(model.policy.state_dict()), episodes.returns
+def in_one_training(entry: Entry, env_id: str, algo: str) -> tuple[dict[str, torch.Tensor], list[float]]:
+    model, callback = build({**entry, "n_timesteps": STEPS}, env_id, algo, 3)
+    episodes = EpisodeRecorder()
+    model.learn(STEPS, callback=[callback, episodes])
+    return copy.deepcopy(model.policy.state_dict()), episodes.columns["social_return"]
 
 
 @pytest.mark.parametrize(
@@ -35,13 +37,13 @@ def in_one_go(entry: Entry, env_id: str, algo: str) -> tuple[dict[str, torch.Ten
 )
 def test_pieces_beside_another_seed_are_one_training(algo: str, env_id: str, steps: int) -> None:
     entry = ENTRY if algo == "ppo" else SAC
-    weights, returns = in_one_go(entry, env_id, algo)
+    weights, returns = in_one_training(entry, env_id, algo)
     learner, other = (PieceByPiece(entry, env_id, algo, STEPS, seed) for seed in (3, 4))
     for until in range(steps, STEPS + 1, steps):
         learner.advance(until)
         other.advance(until)
     assert learner.model.num_timesteps == STEPS
-    assert learner.episodes.returns == returns != other.episodes.returns
+    assert learner.episodes.columns["social_return"] == returns != other.episodes.columns["social_return"]
     for name, weight in learner.model.policy.state_dict().items():
         assert torch.equal(weight, weights[name]), name
 
@@ -67,8 +69,9 @@ def test_the_caregiver_leaves_when_the_whole_training_says_so() -> None:
     assert labels == [128, 256, 384, 512, 640, 640, 640, 640, 640, 640]
 
 
-def test_what_is_measured_is_the_truth_also_in_autonomy() -> None:
+def test_true_social_returns_are_recorded_in_autonomy_too() -> None:
     learner = PieceByPiece(ENTRY, "sb3_isr/CoinGame-v0", "ppo", STEPS, 0)
     learner.advance(STEPS)
-    assert len(learner.episodes.between(640, STEPS)) == 32
-    assert sum(learner.episodes.between(640, STEPS)) > 0
+    in_autonomy = learner.episodes.between("social_return", 640)
+    assert len(in_autonomy) == 32
+    assert sum(in_autonomy) > 0

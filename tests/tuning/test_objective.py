@@ -1,4 +1,4 @@
-"""What a trial is worth, and what becomes of one that errs, is bad, or asks for too much."""
+"""The values of a trial; and trials that raise an error, are bad, or need too many labels."""
 
 import math
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.tuning.small import ENTRY, SETTINGS
 
 
 class Strange(gym.Env[Any, Any]):
-    """Ten steps an episode; the social reward is what it is made with."""
+    """Ten steps an episode, with a given social reward."""
 
     observation_space = gym.spaces.Box(-1, 1, (1,), np.float32)
     action_space = gym.spaces.Discrete(2)
@@ -67,15 +67,15 @@ def test_return_and_labels() -> None:
 
 
 def test_seeds_advance_side_by_side() -> None:
-    told: list[tuple[int, float, float]] = []
-    outcome = evaluate(SETTINGS, {**ENTRY, "n_timesteps": 2560}, range(3), lambda *args: told.append(args))
-    assert [step for step, *_ in told] == list(range(128, 2561, 128))
-    assert told[-1][1] == pytest.approx(np.mean([curve[-1] for curve in outcome.curves]))
-    assert told[-1][2] == np.mean(outcome.labels)
-    assert len({tuple(curve) for curve in outcome.curves}) == 3
-    alone = evaluate(SETTINGS, {**ENTRY, "n_timesteps": 2560}, range(1, 2))
+    reports: list[tuple[int, float, float]] = []
+    outcome = evaluate(SETTINGS, {**ENTRY, "n_timesteps": 1280}, range(3), lambda *args: reports.append(args))
+    assert [step for step, *_ in reports] == list(range(64, 1281, 64))
+    assert reports[-1][1] == pytest.approx(np.mean([curve[-1] for curve in outcome.curves]), nan_ok=True)
+    assert reports[-1][2] == np.mean(outcome.labels)
+    assert len({str(curve) for curve in outcome.curves}) == 3
+    alone = evaluate(SETTINGS, {**ENTRY, "n_timesteps": 1280}, range(1, 2))
     assert alone.returns == [outcome.returns[1]]
-    assert alone.curves == [outcome.curves[1]]
+    assert str(alone.curves) == str([outcome.curves[1]])
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_seeds_advance_side_by_side() -> None:
         ({"length": 10**6}, "NoReturnError: An episode must end in the last 10% of training"),
     ],
 )
-def test_a_trial_that_errs_has_failed_and_says_why(env_kwargs: dict[str, Any], reason: str) -> None:
+def test_a_trial_that_raises_an_error_has_failed_with_its_reason(env_kwargs: dict[str, Any], reason: str) -> None:
     (trial,) = run(strange(**env_kwargs))
     assert trial.state == TrialState.FAIL
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(trial.user_attrs["failure"])
 
 
-def test_a_nan_that_comes_in_autonomy_is_a_failure_too() -> None:
+def test_a_return_that_is_not_finite_in_autonomy_is_a_failure_too() -> None:
     class Breaks(Strange):
         n_total = 0
 
@@ -162,17 +162,17 @@ def test_no_trial_is_pruned_before_the_warm_up_is_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"timesteps": 10}, "--timesteps must be at least 20, got 10"),
         ({"seeds": 0}, "--seeds must be at least 1, got 0"),
-        ({"max_labels": 5, "min_return": 1.0}, "two questions"),
+        ({"max_labels": 5, "min_return": 1.0}, "exclude each other, got both"),
         ({"space_file": "nowhere.py"}, r"--space must be a Python file, got nowhere\.py"),
         ({"search": ("gamma",)}, "--search takes"),
         ({"fix": ("gamma",)}, "--fix takes"),
         ({"warm_up": 1.5}, "--warm-up"),
     ],
 )
-def test_settings_that_cannot_be_right(wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_wrong_settings_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         check_settings(replace(SETTINGS, **wrong))

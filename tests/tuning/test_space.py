@@ -1,4 +1,4 @@
-"""What is searched, and what a command line adds to it."""
+"""The search space, and what a command line adds to it."""
 
 from typing import Any
 
@@ -8,7 +8,8 @@ from gymnasium.spaces import Box, Discrete
 from optuna.trial import FixedTrial
 from torch import nn
 
-from sb3_isr import InternalSocialReward, ISRCallback
+from sb3_isr import InternalSocialReward, ISRCallback, ISRTrainer
+from sb3_isr.common.dotted_names import import_classes
 from sb3_isr.tuning import space
 from sb3_isr.tuning.entry import changed, merged
 from sb3_isr.tuning.objective import Objective, Settings
@@ -25,22 +26,28 @@ def trials(n: int) -> list[optuna.Trial]:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_what_a_part_says_are_arguments_of_the_callback(part: str) -> None:
-    said = [PARTS[part](trial) for trial in trials(30)]
-    for arguments in said:
+def test_a_part_samples_arguments_of_the_callback(part: str) -> None:
+    sampled = [PARTS[part](trial) for trial in trials(30)]
+    for arguments in sampled:
         ISRCallback(**arguments)
-    assert len({str(arguments) for arguments in said}) >= 5
+    assert len({str(arguments) for arguments in sampled}) >= 5
 
 
-def test_whoever_is_unsure_has_several_members() -> None:
+def test_the_training_part_samples_arguments_of_the_trainer() -> None:
+    isr = InternalSocialReward(Box(0, 1, (2,)), Discrete(2), device="cpu")
+    for trial in trials(10):
+        ISRTrainer(isr, **import_classes(space.isr_training(trial)["trainer_kwargs"]))
+
+
+def test_uncertainty_queries_need_several_members() -> None:
     for trial in trials(30):
         both = merged(space.labels(trial), space.isr_caution(trial))
-        if trial.params["ask"] == "when_unsure":
+        if trial.params["queries"] == "uncertainty":
             assert both["isr_kwargs"]["n_members"] == 5
         InternalSocialReward(Box(0, 1, (2,)), Discrete(2), **both.get("isr_kwargs", {}))
 
 
-def test_the_caregiver_has_left_before_what_is_measured() -> None:
+def test_the_caregiver_has_left_before_returns_are_measured() -> None:
     for trial in trials(200):
         presence = ISRCallback(**space.presence(trial)).presence
         if trial.params["presence"] != "visits":
@@ -77,7 +84,7 @@ def test_choices_on_the_command_line() -> None:
 @pytest.mark.parametrize(
     "text", ["gamma", "gamma=", "gamma=0.9", "gamma=2:1", "gamma=0.1:0.2:lin", "=1:2", "gamma=a:b"]
 )
-def test_what_is_no_range_is_refused(text: str) -> None:
+def test_other_forms_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="--search takes NAME=LOW:HIGH"):
         searched(text)
 
@@ -92,7 +99,7 @@ def test_fixing() -> None:
 def test_all_that_is_searched_comes_together(tmp_path: Any) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
-        "def callback(trial):\n    return {'held_out': trial.suggest_float('held_out', 0.1, 0.2)}\n"
+        "def callback(trial):\n    return {'train_every': trial.suggest_int('train_every', 100, 200)}\n"
         "def algorithm(trial):\n    return {'vf_coef': 0.25}\n"
     )
     entry = changed(ENTRY, {}, {"policy_kwargs": "dict(ortho_init=False)"})
@@ -104,22 +111,23 @@ def test_all_that_is_searched_comes_together(tmp_path: Any) -> None:
         seeds=1,
         parts=("presence", "isr_network"),
         sample_algo=True,
-        search=("gae_lambda=0.5:0.6", "isr.capacity=500:600"),
+        search=("gae_lambda=0.5:0.6", "isr.coefficient=0.5:0.6", "isr.trainer_kwargs.batch_size=8:9"),
         space_file=str(file),
     )
     (trial,) = trials(1)
     found = Objective(settings).entry(trial)
     ((kwargs,),) = (callback.values() for callback in found["callback"])
-    assert 0.1 <= kwargs["held_out"] <= 0.2
-    assert 500 <= kwargs["capacity"] <= 600
+    assert 100 <= kwargs["train_every"] <= 200
+    assert 0.5 <= kwargs["coefficient"] <= 0.6
     assert len(set(kwargs["isr_kwargs"]["net_arch"])) == 1
-    assert kwargs["gradient_steps"] == 20  # as the entry has it
-    assert 0.5 <= found["gae_lambda"] <= 0.6  # what is named counts more than RL Zoo's sampler
+    assert 8 <= kwargs["trainer_kwargs"]["batch_size"] <= 9
+    assert kwargs["trainer_kwargs"]["gradient_steps"] == 5  # as in the entry
+    assert 0.5 <= found["gae_lambda"] <= 0.6  # named parameters take precedence over RL Zoo's sampler
     assert found["vf_coef"] == 0.25
     policy_kwargs = eval(found["policy_kwargs"], {"nn": nn})  # a name that RL Zoo knows there
     assert policy_kwargs["ortho_init"] is False
     assert policy_kwargs["activation_fn"] in (nn.Tanh, nn.ReLU)
-    assert "gae_lambda" not in entry  # it is left as it was
+    assert "gae_lambda" not in entry  # it is left as it is
 
 
 def test_algorithms_without_a_sampler_are_named() -> None:

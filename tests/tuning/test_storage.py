@@ -1,4 +1,4 @@
-"""A journal that was torn, and signs of life beside it."""
+"""A torn journal, and the heartbeats beside it."""
 
 import os
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_a_whole_journal_is_left_alone(tmp_path: Path) -> None:
         repair_journal(tmp_path / "no.log")
 
 
-def test_who_gives_no_sign_of_life_is_dead_and_who_does_is_not(tmp_path: Path) -> None:
+def test_a_worker_without_heartbeats_is_dead_and_one_with_them_is_not(tmp_path: Path) -> None:
     path = tmp_path / "journal.log"
     mine = study(path, lease=60)
     for _ in range(2):
@@ -72,13 +72,13 @@ def test_who_gives_no_sign_of_life_is_dead_and_who_does_is_not(tmp_path: Path) -
     os.utime(lease, (past, past))
     other = study(path, lease=60)
     fail_stale_trials(other)
-    fail_stale_trials(mine)  # whoever comes second finds nothing to do
+    fail_stale_trials(mine)  # the second one finds nothing to do
     assert [trial.state for trial in other.trials] == [TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING]
     again = other.ask()
     assert (again.number, again.params) == (2, dead.params)
 
 
-def test_a_trial_that_takes_each_worker_with_it_is_given_up(tmp_path: Path) -> None:
+def test_a_trial_that_kills_each_worker_is_given_up(tmp_path: Path) -> None:
     mine = study(tmp_path / "journal.log", lease=60)
     for number in range(4):
         trial = mine.ask()

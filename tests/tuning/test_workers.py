@@ -1,4 +1,4 @@
-"""Workers that share a study, and one that is killed. All processes are real, and so is the PostgreSQL server."""
+"""Workers that share a study, and one that is killed. Processes and the PostgreSQL server are real."""
 
 import signal
 import subprocess
@@ -12,11 +12,11 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from sb3_isr.tuning.storage import retry
-from sb3_isr.tuning.study import finished, open_study, running, stop_once
+from sb3_isr.tuning.study import finished, open_study, stop_once
 from tests.tuning.postgres import postgres
-from tests.tuning.small import SLOW, place
+from tests.tuning.small import SETTINGS, place, waiting, waiting_trials
 
-N_TRIALS = 4
+N_TRIALS = 3
 LEASE = 6
 DEADLINE = 300
 
@@ -30,28 +30,32 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-def worker(storage: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.tuning.small", storage, str(N_TRIALS), str(LEASE)]
+def worker(storage: str, gate: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.tuning.small", storage, str(N_TRIALS), str(LEASE), str(gate)]
     return subprocess.Popen(command)
 
 
-def wait_for_running(study: Study, n: int, workers: list[subprocess.Popen[bytes]]) -> None:
-    """Until so many trials are in their midst; polling is no sleep that the test relies on."""
+def wait_for_waiting(study: Study, n: int, workers: list[subprocess.Popen[bytes]]) -> None:
+    """Until so many trials wait; the test does not rely on the length of the sleep."""
     start = time.monotonic()
-    while sum("entry" in trial.user_attrs for trial in running(study)) < n:
+    while len(waiting_trials(study)) < n:
         assert all(one.poll() is None for one in workers)
         assert time.monotonic() - start < DEADLINE
         time.sleep(0.02)
 
 
 @pytest.mark.slow
-def test_a_trial_whose_worker_is_killed_is_tried_again_and_every_trial_is_finished_once(storage: str) -> None:
-    study = open_study(SLOW, place(storage, N_TRIALS, LEASE))
-    workers = [worker(storage), worker(storage)]
+def test_a_trial_whose_worker_is_killed_is_tried_again_and_every_trial_is_finished_once(
+    storage: str, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    study = open_study(waiting(gate), place(storage, N_TRIALS, LEASE))
+    workers = [worker(storage, gate), worker(storage, gate)]
     try:
-        wait_for_running(study, 2, workers)
+        wait_for_waiting(study, 2, workers)
         workers[0].kill()
         workers[0].wait()
+        gate.touch()
         assert workers[1].wait(DEADLINE) == 0
     finally:
         for one in workers:
@@ -70,7 +74,7 @@ def test_a_trial_whose_worker_is_killed_is_tried_again_and_every_trial_is_finish
 def test_what_is_sampled_does_not_depend_on_who_samples(tmp_path: Path) -> None:
     def sampled(path: Path, n_resumes: int) -> list[dict[str, object]]:
         for _ in range(n_resumes):
-            study = open_study(SLOW, place(str(path), N_TRIALS))
+            study = open_study(SETTINGS, place(str(path), N_TRIALS))
             for _ in range(6 // n_resumes):
                 trial = study.ask()
                 trial.suggest_float("x", 0, 1)
@@ -79,7 +83,7 @@ def test_what_is_sampled_does_not_depend_on_who_samples(tmp_path: Path) -> None:
 
     def put_back(path: Path) -> list[dict[str, object]]:
         """The second trial is interrupted, and put back into the queue."""
-        study = open_study(SLOW, place(str(path), N_TRIALS))
+        study = open_study(SETTINGS, place(str(path), N_TRIALS))
         for number in range(7):
             trial = study.ask()
             trial.suggest_float("x", 0, 1)

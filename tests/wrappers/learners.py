@@ -77,7 +77,7 @@ def tiny(algorithm: type[BaseAlgorithm], env: VecEnv, **kwargs: Any) -> BaseAlgo
         kwargs = {"n_steps": 12, "batch_size": 12, "n_epochs": 1, **kwargs}
     else:
         kwargs = {"buffer_size": 200, "learning_starts": 10, "batch_size": 8, "train_freq": 1, **kwargs}
-    return algorithm(policy, env, policy_kwargs=policy_kwargs, seed=0, device="cpu", **kwargs)
+    return algorithm(policy, env, **{"policy_kwargs": policy_kwargs, "seed": 0, "device": "cpu", **kwargs})
 
 
 def internalizing(presence: Any = "leave_at_0.5", learning_rate: float = 1e-2, **kwargs: Any) -> ISRCallback:

@@ -1,6 +1,7 @@
 """Attendance: drawn once for each episode, from one generator for each environment."""
 
 import numpy as np
+import pytest
 
 from sb3_isr.wrappers.attendance import Attendance
 from tests.scripted_env import Script
@@ -67,3 +68,62 @@ def test_each_environment_draws_from_its_own_generator() -> None:
 
     assert drawn(others_end=True) == drawn(others_end=False)
     assert len(set(drawn(others_end=True))) == 2
+
+
+def steps_attended(several: Attendance, n_steps: int, length: int | None = None) -> list[bool]:
+    """Whether the first environment is attended, of episodes of some length (or without an end)."""
+    attended = []
+    for step in range(n_steps):
+        several.draw()
+        attended.append(bool(several.present[0]))
+        if length is not None and (step + 1) % length == 0:
+            several.end_episodes(True)
+    return attended
+
+
+def test_the_caregiver_leaves_a_task_that_never_ends() -> None:
+    """Else nobody would ever leave: the episode that it attends goes on until training is over."""
+    one = attendance(1.0)
+    assert all(steps_attended(one, 320))
+    one.probability = 0.0
+    attended = steps_attended(one, 320)
+    assert attended == [True] * attended.count(True) + [False] * attended.count(False)
+    assert attended.count(True) < 20
+
+
+def test_presence_in_a_task_that_never_ends_has_the_probability_of_the_schedule() -> None:
+    attended = steps_attended(attendance(0.3), 20_000)
+    assert abs(np.mean(attended) - 0.3) < 0.05
+
+
+def test_the_caregiver_leaves_a_learner_that_has_learned_to_go_on_for_ever() -> None:
+    one = attendance(1.0)
+    steps_attended(one, 50, length=50)
+    one.probability = 0.0
+    assert sum(steps_attended(one, 1000, length=None)) == 0  # an episode that starts now
+    one = attendance(1.0)
+    steps_attended(one, 60, length=50)
+    one.probability = 0.0
+    assert sum(steps_attended(one, 1000)) == 90  # twice the longest episode, less the steps before
+
+
+@pytest.mark.parametrize("length", [1, 19, 500])
+def test_ordinary_episodes_are_attended_or_not_as_a_whole(length: int) -> None:
+    """Also long ones, once one has ended, and also where the probability falls in the middle of one."""
+    one = attendance(1.0)
+    steps_attended(one, length, length)
+    drawn = []
+    for probability in (1.0, 0.5, 0.5, 0.5, 0.5, 0.0):
+        steps_attended(one, length // 2)
+        one.probability = probability
+        drawn.append(steps_attended(one, length - length // 2))
+        one.end_episodes(True)
+    assert all(len(set(episode)) == 1 for episode in drawn)
+
+
+def test_only_what_may_change_is_drawn_in_mid_episode() -> None:
+    """So that most runs draw the same numbers as if episodes had no limit."""
+    endless, short = attendance(1.0), attendance(1.0)
+    steps_attended(endless, 100)
+    steps_attended(short, 1)
+    assert endless.rngs[0].bit_generator.state == short.rngs[0].bit_generator.state

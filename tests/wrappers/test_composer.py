@@ -65,7 +65,7 @@ def test_unconnected_it_changes_nothing_and_records_nothing(was_connected: bool)
 
 def test_a_label_that_is_not_a_finite_number_is_refused() -> None:
     venv = connected(1.0, [[(0.0, float("nan"))]])
-    with pytest.raises(ValueError, match=r"must be a finite number.*leave the key out"):
+    with pytest.raises(ValueError, match=r"environment 0 at step 1: .*one finite number, got nan.*leave the key out"):
         venv.step(np.array([0]))
 
 

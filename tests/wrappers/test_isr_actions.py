@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from stable_baselines3 import DQN, PPO
+from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from sb3_isr import InternalSocialReward, ISRCallback, ISRCheckpoint, ISRRewardWrapper, VecISRReward
@@ -18,7 +18,8 @@ from sb3_isr.common.batches import Array, Observations
 from sb3_isr.envs import ProsocialEnv, ProsocialVecEnv
 from sb3_isr.isr.extractors import GridOneHot
 from sb3_isr.wrappers.recorder import Record
-from tests.scripted_env import Script, ScriptedEnv, scripted_vec_env
+from tests.scripted_env import Script, ScriptedEnv, labels_by_hand, scripted_vec_env
+from tests.wrappers.learners import in_order, internalizing, stored, tiny, told_by
 
 ISR_SPACE = spaces.MultiDiscrete([3, 8])
 SCRIPTS: list[Script] = [[(0.5, 1.0), (-0.25, 0.0), (0.0, 2.0)], [(0.25, 0.5), (0.0, None)]]
@@ -181,3 +182,50 @@ def test_learners_of_the_prosocial_game_internalize(algorithm: Any) -> None:
     observations, _ = env.reset(seed=0)
     by_caregiver = callback.isr.predict(np.repeat(observations[None], 6, 0), np.array([[0, a] for a in range(6)]))
     assert len(set(by_caregiver)) == 6
+
+
+BOXES = [
+    spaces.Box(-10, 10, (2,), np.int64),
+    spaces.Box(-3, 3, (2,), np.int8),
+    spaces.Box(0, 255, (2,), np.uint8),
+    spaces.Box(-1, 1, (2,), np.float16),  # type: ignore[arg-type]
+    spaces.Box(-1, 1, (2,), np.float64),
+    spaces.Box(-1, 1, (2,), np.float32),
+]
+
+
+@pytest.mark.parametrize("box", BOXES, ids=str)
+@pytest.mark.parametrize("algorithm", [PPO, SAC])
+@pytest.mark.parametrize("wrapper", [VecISRReward, None], ids=["vectorized", "one_by_one"])
+def test_actions_are_stored_as_environments_were_told_whatever_the_box_holds(
+    box: Any, algorithm: Any, wrapper: Any, tmp_path: Path
+) -> None:
+    """SB3 tells fractions to a Box of integers."""
+    venv = scripted_vec_env(SCRIPTS, wrapper=None if wrapper else ISRRewardWrapper, action_space=box)
+    callback = internalizing("always")
+    model = tiny(algorithm, wrapper(venv) if wrapper else venv)
+    model.learn(60, callback=callback)
+    labelled = [t for of_one in told_by(model) for t in of_one if t.social_reward is not None]
+    assert stored(callback) == in_order(labels_by_hand(labelled))
+    told = np.array([t.action for t in labelled])
+    assert algorithm is SAC or (told != np.round(told)).any()
+    callback.train()
+    callback.isr.save(tmp_path / "isr.safetensors")
+    VecISRReward(
+        scripted_vec_env(SCRIPTS, action_space=box), isr=InternalSocialReward.load(tmp_path / "isr.safetensors")
+    )
+
+
+def test_an_action_for_the_isr_that_its_space_cannot_hold_is_refused() -> None:
+    class Fractions(ProvidingEnv):
+        def step(self, action: Any) -> Any:
+            *result, info = super().step(action)
+            return *result, {**info, "isr_action": info["isr_action"] + 0.25}
+
+    venv = vectorized(Fractions)
+    venv.reset()
+    connect(venv, 1.0)
+    with pytest.raises(
+        ValueError, match=r"element of isr_action_space, MultiDiscrete.*got \[\[0.25, 0.25.*floating dtype"
+    ):
+        venv.step(np.zeros(2, int))

@@ -1,66 +1,99 @@
-"""Every entry of zoo_configs runs in an RL Zoo process of its own, as it stands but for the numbers of steps."""
+"""Every entry of zoo_configs runs in an RL Zoo process, as it stands except for the numbers of steps."""
 
 import json
+import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import pytest
+import rl_zoo3.train
 import yaml
+from rl_zoo3.utils import get_wrapper_class
 
 from sb3_isr import InternalSocialReward
-from tests.zoo.zoo_process import CONFIGS, train
+from tests.zoo.zoo_process import CONFIGS, Entry, options, shortened, train, write_config
 
-ENTRIES = [(path.stem, env_id) for path in sorted(CONFIGS.glob("*.yml")) for env_id in yaml.safe_load(path.read_text())]
-
-Entry = dict[str, Any]
-
-
-def shortened(algo: str, env_id: str) -> Entry:
-    """An entry with a rollout, a warm-up and an ISR training of a few steps."""
-    entry: Entry = yaml.safe_load((CONFIGS / f"{algo}.yml").read_text())[env_id]
-    for name, few in (("n_steps", 16), ("learning_starts", 50)):
-        if name in entry:
-            entry[name] = min(entry[name], few)
-    ((callback,),) = (kwargs.values() for kwargs in entry["callback"])
-    callback["gradient_steps"] = 5
-    return entry
-
-
-def run(algo: str, env_id: str, entry: Entry, folder: Path) -> Path:
-    """Train for 300 steps; returns RL Zoo's folder of the run."""
-    config = folder / f"{algo}.yml"
-    config.write_text(yaml.safe_dump({env_id: entry}))
-    train(config, env_id, "-n", "300", cwd=folder)
-    return folder / "logs" / algo / f"{env_id.replace('/', '-')}_1"
+#: Entries by file and environment.
+ENTRIES: dict[str, dict[str, Entry]] = {
+    path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONFIGS.glob("*.yml"))
+}
+#: Environments that differ only in their map: an entry is written once for all of them. The first of them is run.
+FAMILIES = [
+    [f"sb3_isr/CoinGame-{name}v0" for name in ("", "plus-", "x-", "U-", "T-", "four_rooms-")],
+    ["MiniGrid-DoorKey-5x5-v0", "MiniGrid-Empty-5x5-v0"],
+]
+NOT_RUN = {env_id for family in FAMILIES for env_id in family[1:]}
+RUN = [(algo, env_id) for algo, entries in ENTRIES.items() for env_id in entries if env_id not in NOT_RUN]
 
 
 def test_the_entries_were_found() -> None:
     algorithms = {"ppo", "a2c", "dqn", "qrdqn", "trpo", "ppo_lstm", "sac", "tqc", "sbx_ppo", "sbx_dqn", "sbx_sac"}
-    assert {algo for algo, _ in ENTRIES} == algorithms
+    assert ENTRIES.keys() == algorithms
+    assert len(RUN) >= 35
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("algo", "env_id"), ENTRIES)
+@pytest.mark.parametrize(("algo", "env_id"), RUN)
 def test_an_entry_trains_and_its_caregiver_leaves(algo: str, env_id: str, tmp_path: Path) -> None:
-    folder = run(algo, env_id, shortened(algo, env_id), tmp_path)
-    beside = folder / f"{env_id.replace('/', '-')}.isr"
-    clock = json.loads((beside / "progress.json").read_text())["clock"]
-    assert clock["probability"] == 0.0
-    assert clock["labels_at_training"] >= 100
+    config = write_config(tmp_path, algo, env_id, shortened(algo, env_id))
+    train(config, env_id, "-n", "300", cwd=tmp_path)
+    name = env_id.replace("/", "-")
+    beside = tmp_path / "logs" / algo / f"{name}_1" / f"{name}.isr"
+    internalization = json.loads((beside / "progress.json").read_text())["internalization"]
+    assert internalization["is_trained"]
+    assert internalization["probability"] == 0.0
+    assert internalization["labels_at_training"] >= 100
     assert InternalSocialReward.load(beside / "isr.safetensors").label_range is not None
 
 
-BROKEN: dict[str, Entry] = {
-    "wrapper": {"vec_env_wrapper": "sb3_isr.VecISRRewards"},
-    "caregiver": {"env_wrapper": [{"sb3_isr.SocialRewardWrapper": {"caregiver": "sb3_isr.TaskCaregiver"}}]},
-    "callback's argument": {"callback": [{"sb3_isr.ZooISRCallback": {"presense": "leave_at_0.5"}}]},
-    "isr_kwargs": {"callback": [{"sb3_isr.ZooISRCallback": {"isr_kwargs": {"activation_fn": "torch.nn.Tahn"}}}]},
+@pytest.mark.parametrize("algo", [algo for algo, entries in ENTRIES.items() if NOT_RUN & entries.keys()])
+@pytest.mark.parametrize("family", FAMILIES, ids=["coin game", "minigrid"])
+def test_an_entry_that_is_not_run_is_that_of_an_environment_with_the_same_spaces(algo: str, family: list[str]) -> None:
+    first, *others = (ENTRIES[algo][env_id] for env_id in family)
+    assert all(other == first for other in others)
+    wrap = get_wrapper_class(deepcopy(first)) or (lambda env: env)
+    envs = [wrap(gym.make(env_id)) for env_id in family]
+    assert len({str((env.observation_space, env.action_space)) for env in envs}) == 1
+
+
+BROKEN: dict[str, tuple[Entry, str]] = {
+    "wrapper": ({"vec_env_wrapper": "sb3_isr.VecISRRewards"}, "VecISRRewards"),
+    "caregiver": (
+        {"env_wrapper": [{"sb3_isr.SocialRewardWrapper": {"caregiver": "sb3_isr.TaskCaregiver"}}]},
+        "TaskCaregiver",
+    ),
+    "callback's argument": ({"callback": [{"sb3_isr.ZooISRCallback": {"presense": "leave_at_0.5"}}]}, "presense"),
+    "isr_kwargs": (
+        {"callback": [{"sb3_isr.ZooISRCallback": {"isr_kwargs": {"activation_fn": "Tahn"}}}]},
+        "Tahn",
+    ),
+    "child": ({"callback": [{"sb3_isr.ZooISRCallback": {"callback": "sb3_isr.HackingWatches"}}]}, "HackingWatches"),
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("broken", BROKEN)
-def test_an_entry_with_a_wrong_name_or_argument_fails(broken: str, tmp_path: Path) -> None:
-    wrong = {"wrapper": "VecISRRewards", "caregiver": "TaskCaregiver", "isr_kwargs": "Tahn"}.get(broken, "presense")
-    with pytest.raises(RuntimeError, match=rf"Error: .*{wrong}"):
-        run("ppo", "CartPole-v1", {**shortened("ppo", "CartPole-v1"), **BROKEN[broken]}, tmp_path)
+def test_an_entry_with_a_wrong_name_or_argument_fails(
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RL Zoo's own script, but in this process."""
+    change, wrong = BROKEN[broken]
+    config = write_config(tmp_path, "ppo", "CartPole-v1", {**shortened("ppo", "CartPole-v1"), **change})
+    command_line: list[Any] = ["train.py", *options(config, "CartPole-v1"), "-n", "300", "-f", str(tmp_path / "logs")]
+    monkeypatch.setattr(sys, "argv", command_line)
+    with pytest.raises((AttributeError, ImportError, TypeError, ValueError), match=wrong):
+        rl_zoo3.train.train()
+
+
+def test_a_child_callback_is_made_from_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = shortened("ppo", "Pendulum-v1")
+    watch = {"sb3_isr.HackingWatch": {"remedy": "stop", "window": 64, "max_doubt": 1e-9}}
+    ((arguments,),) = (kwargs.values() for kwargs in entry["callback"])
+    arguments |= {"isr_kwargs": {"n_members": 2}, "callback": [watch]}
+    config = write_config(tmp_path, "ppo", "Pendulum-v1", entry)
+    command_line = ["train.py", *options(config, "Pendulum-v1"), "-n", "1024", "-f", str(tmp_path / "logs")]
+    monkeypatch.setattr(sys, "argv", command_line)
+    rl_zoo3.train.train()
+    progress = json.loads((tmp_path / "logs/ppo/Pendulum-v1_1/Pendulum-v1.isr/progress.json").read_text())
+    assert 512 < progress["steps"] < 1024  # it stopped the training after the departure
