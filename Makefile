@@ -8,7 +8,7 @@ CONSTRAINTS ?= constraints.txt
 RUN := $(VENV)/bin/python -m
 STAMP := $(VENV)/.sb3-isr-installed
 
-.PHONY: install format lint type test commit-checks demo reproduction benchmark clean
+.PHONY: install format lint type test test-fast commit-checks demo reproduction benchmark clean
 
 install: $(STAMP)
 
@@ -33,8 +33,13 @@ lint: $(STAMP)
 type: $(STAMP)
 	$(RUN) mypy
 
+# loadgroup keeps tests that share an expensive run in one process.
 test: $(STAMP)
-	$(RUN) pytest -n 2
+	$(RUN) pytest -n 2 --dist loadgroup
+
+# The inner loop: what is quick, in under two minutes.
+test-fast: $(STAMP)
+	$(RUN) pytest -n 2 --dist loadgroup -m "not slow"
 
 commit-checks: format lint type
 

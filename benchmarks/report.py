@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tabulate import tabulate
+
 #: One case of ``results.json``.
 Case = dict[str, Any]
 #: The panels of quantities by number of environments: case, unit, title.
@@ -43,6 +45,8 @@ START, END = "<!-- benchmarks: start -->", "<!-- benchmarks: end -->"
 
 def page(cases: Sequence[Case]) -> str:
     """
+    Write the benchmark page.
+
     :param cases: The cases.
     :return: docs/benchmarks.md: the targets, why some were missed, the figure, and all that was measured.
     """
@@ -86,6 +90,8 @@ def _figure4a(runs: Sequence[Row]) -> str:
 
 def targets(cases: Sequence[Case]) -> str:
     """
+    Write the table of targets.
+
     :param cases: The cases.
     :return: Markdown: each target with the least and the greatest median that was measured for it.
     """
@@ -102,6 +108,8 @@ def targets(cases: Sequence[Case]) -> str:
 
 def with_targets(readme: str, text: str) -> str:
     """
+    Put the table of targets into the README.
+
     :param readme: The README.
     :param text: The table of targets.
     :return: The README with that table between its two marks.
@@ -124,6 +132,8 @@ def _share(met: Sequence[bool]) -> str:
 
 def table(cases: Sequence[Case]) -> str:
     """
+    Write the table of all measurements.
+
     :param cases: The cases.
     :return: Markdown: what was measured, and a column for each number of environments or labels.
     """
@@ -161,14 +171,13 @@ def _cell(result: Row) -> str:
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [[text.ljust(width) for text, width in zip(row, widths, strict=True)] for row in rows]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return tabulate(rows[1:], rows[0], "github", disable_numparse=True)
 
 
 def line(result: Row) -> str:
     """
+    Write a result as a line of text.
+
     :param result: One result.
     :return: Its line while the measurements run.
     """
@@ -181,8 +190,10 @@ def line(result: Row) -> str:
 
 def number(value: float) -> str:
     """
+    Write a number with three significant digits, or as a whole number.
+
     :param value: Any number.
-    :return: It with three digits that count, or whole.
+    :return: The text.
     """
     if abs(value) >= 100:
         return f"{value:,.0f}"
@@ -191,6 +202,8 @@ def number(value: float) -> str:
 
 def draw(cases: Sequence[Case], path: Path) -> None:
     """
+    Draw all results.
+
     :param cases: The cases.
     :param path: The picture's file.
     """

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from tabulate import tabulate
 
 CONFIGS = Path(__file__).parents[1] / "zoo_configs"
 
@@ -132,14 +133,15 @@ def table(curves: dict[Task, dict[str, list[list[float]]]]) -> str:
     :param curves: As for :func:`draw`.
     :return: True returns of each seed: in the last tenth before departure, and in the last of all.
     """
-    lines = ["| environment, algorithm | at departure | end, isr | end, none |", "| --- | --- | --- | --- |"]
+    rows = []
     for task, by_condition in curves.items():
         ends = slice(N_PARTS - N_PARTS // 10, N_PARTS)
         departs = slice(N_PARTS // 2 - N_PARTS // 10, N_PARTS // 2)
         cells = [(by_condition["isr"], departs), (by_condition["isr"], ends), (by_condition["none"], ends)]
         texts = [", ".join(f"{np.nanmean(returns[when]):.2f}" for returns in seeds) for seeds, when in cells]
-        lines.append(f"| {task.env_id}, {task.algo} | {' | '.join(texts)} |")
-    return "\n".join(lines)
+        rows.append([f"{task.env_id}, {task.algo}", *texts])
+    head = ["environment, algorithm", "at departure", "end, isr", "end, none"]
+    return tabulate(rows, head, "github", disable_numparse=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,5 +1,5 @@
 """
-A task's own reward as the social reward: how much performance is retained after the caregiver has left?
+A task's own reward as the social reward: shows how much performance is retained after the caregiver has left.
 
 The caregiver (:class:`~sb3_isr.TaskRewardCaregiver`) gives all of the task's reward, so there is no reward without it.
 A learner is socialized, and from that snapshot continues for as many steps again in three conditions: with the ISR in
@@ -46,6 +46,7 @@ class Task:
     :param settings: The algorithm's arguments. Off-policy, the replay buffer holds fewer steps than autonomy has, so
         that no rewards of the caregiver are left in it at the end.
     :param isr_kwargs: The ISR's arguments.
+    :param trainer_kwargs: The arguments of its trainer.
     :param wrapper: A wrapper of the environment.
     """
 
@@ -55,6 +56,7 @@ class Task:
     n_envs: int
     settings: dict[str, Any]
     isr_kwargs: dict[str, Any] = field(default_factory=dict)
+    trainer_kwargs: dict[str, Any] = field(default_factory=dict)
     wrapper: Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]] = lambda env: env
 
 
@@ -144,7 +146,7 @@ def run_task(
         of socialization and of each condition.
     """
     learner = task.algorithm("MlpPolicy", _env(task), seed=seed, device="cpu", **task.settings)
-    caregiver = ISRCallback("always", isr_kwargs=task.isr_kwargs)
+    caregiver = ISRCallback("always", isr_kwargs=task.isr_kwargs, trainer_kwargs=task.trainer_kwargs)
     returns = {"random": [_random_return(task, seed)], "socialization": _learn(learner, task.steps, caregiver)}
     caregiver.train()
     snapshot = folder / "learner.zip"
@@ -218,6 +220,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 0 on")
     parser.add_argument("--steps-scale", type=float, default=1.0, help="fraction of the task's steps, to try it out")
     parser.add_argument("--isr", type=json.loads, default={}, help="arguments of the ISR, as JSON")
+    parser.add_argument("--trainer", type=json.loads, default={}, help="arguments of its trainer, as JSON")
     parser.add_argument(
         "--conditions",
         nargs="+",
@@ -228,7 +231,12 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)  # networks this small only wait for a second thread
     task = TASKS[args.task]
-    task = replace(task, steps=int(task.steps * args.steps_scale), isr_kwargs={**task.isr_kwargs, **args.isr})
+    task = replace(
+        task,
+        steps=int(task.steps * args.steps_scale),
+        isr_kwargs={**task.isr_kwargs, **args.isr},
+        trainer_kwargs=args.trainer,
+    )
     returns = []
     for seed in range(args.seeds):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,5 @@
 """
-Two learners in one PettingZoo world, each with its own ISR: how do they behave when nobody praises them any more?
+Two learners in one PettingZoo world, each with its own ISR, after nobody praises them any more.
 
 SuperSuit turns a parallel environment into an SB3 ``VecEnv``, in which each agent has a row in each world. A learner
 takes the rows of one agent; in the other rows the other agent's policy acts. They learn in turns: first with praise,

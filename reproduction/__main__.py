@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         interrupted.
     """
     arguments = _parser().parse_args(argv)
-    needed = ["matplotlib", "scipy", "tqdm", *(["distributed"] if arguments.scheduler else [])]
+    needed = ["matplotlib", "scipy", "tabulate", "tqdm", *(["distributed"] if arguments.scheduler else [])]
     extra = "experiments,distributed" if arguments.scheduler else "experiments"
     return run_command("python -m reproduction", lambda: _reproduce(arguments), needed, extra)
 

@@ -19,8 +19,9 @@ def fit_as_published(
     seed: int = 0,
 ) -> None:
     """
-    Train for one epoch: as many draws as there are labels, with replacement. The target is the label, clipped below
-    at 0.
+    Train for one epoch: as many draws as there are labels, with replacement.
+
+    The target is the label, clipped below at 0.
 
     :param isr: The ISR; changed in place.
     :param optimizer: The optimizer of its weights.

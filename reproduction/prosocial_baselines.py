@@ -16,8 +16,10 @@ Policy = Callable[[ProsocialWorld], np.ndarray]
 
 def random_learner(seed: int = 0) -> Policy:
     """
-    :param seed: Seeds what it does
-    :return: A learner who does anything with equal probability
+    Make a learner that acts at random.
+
+    :param seed: Seeds its actions.
+    :return: A policy that takes each action with equal probability.
     """
     rng = np.random.default_rng(seed)
     return lambda world: rng.integers(len(world.action_names), size=len(world.layouts))
@@ -25,18 +27,22 @@ def random_learner(seed: int = 0) -> Policy:
 
 def helper(world: ProsocialWorld) -> np.ndarray:
     """
-    :param world: The games
-    :return: What a learner does who knows what the caregiver wants, int ``[n_games]``
+    Choose the actions of a learner that knows what the caregiver wants.
+
+    :param world: The games.
+    :return: The actions, int ``[n_games]``.
     """
     return np.array([helpful_action(world, game) for game in range(len(world.layouts))])
 
 
 def goals_per_episode(policy: Policy, n_games: int, seed: int = 0) -> np.ndarray:
     """
-    :param policy: What the learners do
-    :param n_games: How many games to play, one episode each
-    :param seed: Seeds the games
-    :return: The caregiver's goals in each, int ``[n_games]``
+    Play one episode of each game.
+
+    :param policy: The learners' policy.
+    :param n_games: Number of games.
+    :param seed: Seeds the games.
+    :return: The caregiver's goals in each, int ``[n_games]``.
     """
     venv = ProsocialVecEnv(n_games)
     venv.seed(seed)

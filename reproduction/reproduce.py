@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from tabulate import tabulate
+
 from reproduction.claims import judgement
 from reproduction.figures import FIGURES, heading
 from reproduction.protocols import PROTOCOLS, Protocol
@@ -80,7 +82,7 @@ def overview(names: Sequence[str], results: Results) -> str:
     :param results: The results so far.
     :return: The table.
     """
-    lines = [f"{'figure':8}{'protocol':10}{'seeds':>8}{'runs':>10}{'steps to make':>16}{'hours of a core':>18}  shows"]
+    rows = []
     for name in names:
         for protocol in PROTOCOLS.values():
             if not FIGURES[name].seeds[protocol.name]:
@@ -88,17 +90,17 @@ def overview(names: Sequence[str], results: Results) -> str:
             runs, seeds = runs_of([name], protocol), FIGURES[name].seeds[protocol.name]
             n_done = sum(run in results for run in runs)
             steps = sum(run.steps for run in missing(runs, results))
-            lines.append(
-                f"{name:8}{protocol.name:10}{len(done_seeds(name, protocol, results)):>5}/{seeds:<2}"
-                f"{n_done:>6}/{len(runs):<3}{steps:>16,}{steps / protocol.steps_per_second / 3600:>18.1f}  "
-                f"{FIGURES[name].title}"
-            )
-    lines.append("Figures share runs, so that all of them cost less than their sum.")
-    return "\n".join(lines)
+            done = f"{len(done_seeds(name, protocol, results))}/{seeds}", f"{n_done}/{len(runs)}"
+            hours = f"{steps / protocol.steps_per_second / 3600:.1f}"
+            rows.append((name, protocol.name, *done, f"{steps:,}", hours, FIGURES[name].title))
+    head = ["figure", "protocol", "seeds", "runs", "steps to make", "hours of a core", "shows"]
+    align = ("left", "left", *["right"] * 4, "left")
+    table = tabulate(rows, head, "plain", disable_numparse=True, colalign=align)
+    return f"{table}\nFigures share runs, so that all of them cost less than their sum."
 
 
 def _figures(arguments: argparse.Namespace) -> list[str]:
-    """The figures that are asked for, once all arguments are known to be right."""
+    """The figures that are wanted, after a check of all arguments."""
     names: list[str] = arguments.figures
     if arguments.all or (not names and (arguments.list or arguments.summary)):
         names = list(FIGURES)

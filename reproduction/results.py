@@ -1,6 +1,8 @@
 """
-The results of runs. A run that finishes leaves a JSON file in its own folder, so that any number of machines can write
-without locks; :meth:`Results.pack` moves these files into archives, which are committed.
+The results of runs.
+
+A run that finishes leaves a JSON file in its own folder, so that any number of machines can write without locks;
+:meth:`Results.pack` moves these files into archives, which are committed.
 """
 
 from __future__ import annotations
@@ -85,8 +87,9 @@ class Results:
 
     def pack(self) -> int:
         """
-        Move all single files into the archives, in place of earlier results of the same runs. Nothing else may be
-        packing at the same time.
+        Move all single files into the archives, in place of earlier results of the same runs.
+
+        Nothing else may be packing at the same time.
 
         :return: Number of results that were moved.
         """

@@ -105,7 +105,7 @@ def missing(runs: Iterable[Run], results: Results) -> list[Run]:
     :param runs: The runs wanted.
     :param results: The results so far.
     :return: In order: runs without a result; those that they start from without one; and those that they start from
-        whose weights or labels are gone or of other settings.
+        whose weights or labels are missing or of other settings.
     :raises ValueError: If an existing result is of other settings.
     """
     wanted = []

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_tune(commands)
     arguments = parser.parse_args(argv)
     is_tuning = arguments.command == "tune"
-    modules = ("matplotlib", "scipy", "tqdm", *(("optuna", "rl_zoo3") if is_tuning else ()))
+    modules = ("matplotlib", "scipy", "tabulate", "tqdm", *(("optuna", "rl_zoo3") if is_tuning else ()))
     extra = "tuning" if is_tuning else "experiments"
     return run_command(f"sb3-isr {arguments.command}", lambda: int(arguments.run(arguments)), modules, extra)
 
@@ -53,7 +53,10 @@ def _add_animate(commands: Commands) -> None:
 def _add_tune(commands: Commands) -> None:
     command = commands.add_parser("tune", help="search for schedules with a high return and few labels")
     add = command.add_argument
-    add("env_id", nargs="?", metavar="ENV_ID", help="any registered Gymnasium id")
+    add("env_id", nargs="?", metavar="ENV_ID", help="any registered Gymnasium id, or package:id")
+    add(
+        "--gym-packages", nargs="+", default=[], metavar="PACKAGE", help="packages to import that register environments"
+    )
     add("--algo", help="RL Zoo's name of the algorithm: ppo, sac, ...")
     add("--n-trials", type=int, default=50, metavar="N", help="number of trials in the end (default: 50)")
     add("--timesteps", type=int, metavar="T", help="environment steps of each training (default: the entry's)")

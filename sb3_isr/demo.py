@@ -1,7 +1,7 @@
 """
-The main job, small: a caregiver socializes a learner of the coin game and leaves; how much performance is retained?
+The main job, small: a caregiver of the coin game leaves, and how much performance is retained is shown.
 
-One socialization, then autonomy from that same snapshot in three conditions: with the ISR in the caregiver's place
+One socialization, then autonomy from its snapshot in three conditions: with the ISR in the caregiver's place
 (``isr``), with the environment's reward alone (``none``), and with a caregiver who never leaves (``oracle``).
 """
 
@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.env_util import make_vec_env
+from tabulate import tabulate
 from tqdm import tqdm
 
 from sb3_isr.callbacks import ISRCallback
 from sb3_isr.common.files import write_text
 from sb3_isr.common.versions import versions
+from sb3_isr.envs import CoinGameVecEnv
 from sb3_isr.evaluation.conditions import CONDITIONS, after_departure, save_snapshot
 from sb3_isr.evaluation.episodes import EpisodeRecorder, mean_of_last_tenth
 from sb3_isr.evaluation.networks import ONE_HOT
@@ -41,6 +42,7 @@ class DemoConfig:
     :param n_envs: Number of environments that step together.
     :param socialization_steps: Environment steps with the caregiver.
     :param autonomy_steps: Environment steps after it, in each condition.
+    :param isr_gradient_steps: Gradient steps of the ISR's training.
     """
 
     seed: int = 0
@@ -48,6 +50,7 @@ class DemoConfig:
     n_envs: int = 32
     socialization_steps: int = 81_920
     autonomy_steps: int = 81_920
+    isr_gradient_steps: int = 2000
 
 
 def run_demo(config: DemoConfig, out: Path) -> dict[str, Any]:
@@ -60,7 +63,8 @@ def run_demo(config: DemoConfig, out: Path) -> dict[str, Any]:
     """
     start = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    caregiver = ISRCallback("always", isr_kwargs=ONE_HOT)
+    trainer_kwargs = {"gradient_steps": config.isr_gradient_steps}
+    caregiver = ISRCallback("always", isr_kwargs=ONE_HOT, trainer_kwargs=trainer_kwargs)
     learner = PPO(
         "MlpPolicy",
         _coin_game(config),
@@ -101,13 +105,13 @@ def table(result: dict[str, Any]) -> str:
     :return: The table, and what its numbers are.
     """
     config = result["config"]
-    rows = [("at departure", result["goals_at_departure"], "1.00")]
+    rows = [("at departure", f"{result['goals_at_departure']:.2f}", "1.00")]
     for name in CONDITIONS:
         retention = result["retention"][name]
-        rows.append((name, result["goals_per_episode"][name], "-" if retention is None else f"{retention:.2f}"))
-    lines = [f"{'':14}goals/episode  retention"]
-    lines += [f"{name:14}{goals:13.2f}{retention:>11}" for name, goals, retention in rows]
-    lines += [
+        goals = f"{result['goals_per_episode'][name]:.2f}"
+        rows.append((name, goals, "-" if retention is None else f"{retention:.2f}"))
+    lines = [
+        tabulate(rows, ["", "goals/episode", "retention"], "plain", disable_numparse=True, stralign="right"),
         "",
         f"Goals that the learner reached per episode of 20 steps while it learned, mean over the last tenth of each "
         f"phase (socialization {config['socialization_steps']:,} steps, then autonomy {config['autonomy_steps']:,}); "
@@ -151,7 +155,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
 
 def _coin_game(config: DemoConfig) -> VecISRReward:
-    return VecISRReward(make_vec_env("sb3_isr/CoinGame-v0", config.n_envs, env_kwargs={"n_walls": config.n_walls}))
+    return VecISRReward(CoinGameVecEnv(config.n_envs, n_walls=config.n_walls))
 
 
 def _learn(learner: BaseAlgorithm, steps: int, callback: ISRCallback, name: str) -> Curve:

@@ -1,4 +1,4 @@
-"""The examples run, as a user runs them."""
+"""The examples run."""
 
 import subprocess
 import sys
@@ -8,22 +8,23 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from examples import task_reward
 from examples.two_learners import NETWORK, Policy, make_learners, take_turns, worlds
 from sb3_isr import ISRCallback
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "task_reward.py"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["cartpole", "pendulum", "doorkey", "taxi", "frozenlake"])
-def test_a_task_prints_its_table(task: str) -> None:
-    command = [sys.executable, str(EXAMPLE), task, "--seeds", "1", "--steps-scale", "0.03"]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+@pytest.mark.parametrize("task", task_reward.TASKS)
+def test_a_task_prints_its_table(task: str, capsys: pytest.CaptureFixture[str]) -> None:
+    task_reward.main([task, "--seeds", "1", "--steps-scale", "0.02", "--trainer", '{"gradient_steps": 20}'])
+    printed = capsys.readouterr().out
     rows = {line.split()[0]: line.split()[1:] for line in printed.splitlines()[-5:]}
     chance, departure = float(rows["random"][0]), float(rows["socialization"][0])
     for condition in ("isr", "none", "oracle"):
         value, retention = map(float, rows[condition][:2])
-        # Two digits are printed; where hardly anything was learned they are too few to divide by.
+        # Two digits are printed, which are too few to divide by if hardly anything was learned.
         if abs(departure - chance) > 1:
             assert retention == pytest.approx((value - chance) / (departure - chance), abs=0.03)
 
@@ -56,7 +57,9 @@ def test_a_learner_has_the_rows_of_one_agent_and_the_other_acts_by_itself(agent:
 
 def test_two_learners_in_one_world_have_an_isr_each() -> None:
     learners = make_learners(n_worlds=2)
-    callbacks = [ISRCallback("leave_at_0.5", isr_kwargs=NETWORK, gradient_steps=2) for _ in learners]
+    callbacks = [
+        ISRCallback("leave_at_0.5", isr_kwargs=NETWORK, trainer_kwargs={"gradient_steps": 2}) for _ in learners
+    ]
     take_turns("praised", learners, callbacks, rounds=1, steps=256)
     assert callbacks[0].isr is not callbacks[1].isr
     for callback in callbacks:
@@ -65,8 +68,8 @@ def test_two_learners_in_one_world_have_an_isr_each() -> None:
 
 
 @pytest.mark.slow
-def test_the_rl_zoo_runs_are_drawn_and_counted_and_not_repeated(tmp_path: Path) -> None:
-    command = [sys.executable, str(EXAMPLE.with_name("rl_zoo.py")), "--out", str(tmp_path), "--tasks", "cartpole"]
+def test_rl_zoo_runs_are_drawn_and_counted_and_not_repeated(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "rl_zoo.py"), "--out", str(tmp_path), "--tasks", "cartpole"]
     command += ["--seeds", "1", "--steps-scale", "0.02"]
     first, again = (subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(2))
     assert (tmp_path / "learning_curves.png").stat().st_size > 0

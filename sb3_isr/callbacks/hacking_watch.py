@@ -40,9 +40,10 @@ class HackingWatch(ISRChildCallback):
     Raises an alarm when the learner is likely to exploit its ISR.
 
     While the caregiver is absent, the learner must not collect reward where the ISR is uncertain, nor more reward than
-    the caregiver ever gave. A learner that exploits its ISR is drawn to transitions that no label has taught. There the members of the ISR
-    predict what the caregiver never gives, and each something else, before the true social return falls; or they are
-    all wrong in the same way, and the learner soon gets more, in the mean over a window, than the caregiver ever gave.
+    the caregiver ever gave. A learner that exploits its ISR is drawn to transitions that no label has taught. There the
+    members of the ISR predict what the caregiver never gives, and each something else, before the true social return
+    falls; or they are all wrong in the same way, and the learner soon gets more, in the mean over a window, than the
+    caregiver ever gave.
     For each window ``isr/doubt`` and ``isr/rise`` are logged. It is a child callback:
     ``ISRCallback(callback=HackingWatch())``.
 
@@ -52,7 +53,7 @@ class HackingWatch(ISRChildCallback):
     :param remedy: "warn"; "stop" the training; "roll_back" the learner to its parameters at the last window without an
         alarm (any number of times); "lower" the weight of ``R_i`` by half; "query" the caregiver, for which labels
         must be reserved: ``ISRCallback(queries="uncertainty_500")``.
-    :param window: The smallest number of transitions that are judged together.
+    :param window: Number of transitions that are judged together; when more are collected at once, the newest of them.
     :param n_labels: Number of labels of a round of queries, with the remedy "query".
     :raises ValueError: If the remedy is not known, or a number is not positive; and when training starts, if the
         remedy is to query and no labels are reserved for it.

@@ -1,6 +1,7 @@
 """
-Features extractors, for policy and ISR: one for any space, and two for small grids, since MiniGrid's codes are not
-intensities.
+Features extractors, for policy and ISR.
+
+There is one for any space, and two for small grids, since MiniGrid's codes are not intensities.
 """
 
 from __future__ import annotations
@@ -48,12 +49,11 @@ def grid_is_channels_last(space: gym.Space[Any]) -> bool:
 
 class AnySpaceExtractor(BaseFeaturesExtractor):
     """
-    The ISR's default features, of any space: images go through Stable-Baselines3's NatureCNN, and everything else is
-    flattened.
+    The ISR's default features, of any space.
 
-    An image is a uint8 Box with bounds 0 and 255, of three dimensions, and with 36 pixels a side or more.
-    Stable-Baselines3's CombinedExtractor also treats smaller grids as images, which NatureCNN cannot process, and takes
-    the smallest axis to be the channels.
+    Images go through Stable-Baselines3's NatureCNN, and everything else is flattened. An image is a uint8 Box with
+    bounds 0 and 255, of three dimensions, and with 36 pixels a side or more. Stable-Baselines3's CombinedExtractor also
+    treats smaller grids as images, which NatureCNN cannot process, and takes the smallest axis to be the channels.
 
     :param observation_space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
     :param cnn_output_dim: Number of features of each image.

@@ -31,10 +31,13 @@ class BalancedSampler:
     """
     Draws labels with replacement, balanced over kinds and over pairs of observation and action.
 
-    It draws a kind, a distinct pair of that kind, and one of the pair's labels, each with equal probability. There are two kinds of pairs of observation and action: those with a label that is not 0, and the others. Praise is
-    rare, and a model that never predicts it is right most of the time, hence the balance of kinds. A learner that knows
-    its task labels the same few pairs over and over, while it is the rare ones that it will try when it goes on
-    learning, hence the balance of pairs.
+    It draws a kind, a distinct pair of that kind, and one of the pair's labels, each with equal probability.
+
+    There are two kinds of pairs of observation and action: those with a label that is not 0, and the others. Praise is
+    rare, and a model that never predicts it is right most of the time, hence the balance of kinds. (Where observations
+    never repeat and rewards are stochastic, this biases the estimate towards the rare labels.) A learner that knows its
+    task labels the same few pairs over and over, while it is the rare ones that it will try when it goes on learning,
+    hence the balance of pairs.
 
     :param candidates: Which labels may be drawn, int ``[n]``.
     :param select: Returns some of the labels, given by an int array.

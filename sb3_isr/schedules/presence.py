@@ -24,6 +24,7 @@ class Always:
     """The caregiver attends every episode: training as without sb3-isr."""
 
     def __call__(self, progress_remaining: float) -> float:
+        """Return the probability of presence."""
         return 1.0
 
 
@@ -32,6 +33,7 @@ class Never:
     """The caregiver attends no episode: autonomy from the start, on an ISR that was trained before."""
 
     def __call__(self, progress_remaining: float) -> float:
+        """Return the probability of presence."""
         return 0.0
 
 
@@ -49,6 +51,7 @@ class LeaveAt:
         _check_fraction("departure", self.departure)
 
     def __call__(self, progress_remaining: float) -> float:
+        """Return the probability of presence."""
         return float(1.0 - progress_remaining < self.departure)
 
 
@@ -74,6 +77,7 @@ class Fade:
             )
 
     def __call__(self, progress_remaining: float) -> float:
+        """Return the probability of presence."""
         faded = (1.0 - progress_remaining - self.start) / (self.end - self.start)
         return min(1.0, max(0.0, 1.0 - faded))
 
@@ -103,6 +107,7 @@ class Visits:
             )
 
     def __call__(self, progress_remaining: float) -> float:
+        """Return the probability of presence."""
         away = 1.0 - progress_remaining - self.departure
         return float(away < 0.0 or away % self.period >= self.period - self.duration)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tabulate import tabulate
 from tqdm import tqdm
 
 from sb3_isr.common.files import write_text
@@ -73,12 +74,13 @@ def table(runs: list[Run]) -> str:
     returns = {name: [run["return"] for run in runs if run["name"] == name] for name in names}
     labels = {name: [run["labels"] for run in runs if run["name"] == name] for name in names}
     titles = {"entry": "the entry as it was", "always": "a caregiver who stays"}
-    lines = [f"{'fresh seeds':22}{'seeds':>6}{'return, IQM [95%]':>24}{'labels':>10}{'Welch p to the entry':>22}"]
+    rows = []
     for name in names:
         p = "" if name == "entry" else f"{welch(returns[name], returns['entry']):.2g}"
         n, mean_labels = len(returns[name]), sum(labels[name]) / len(labels[name])
-        lines.append(f"{titles.get(name, name):22}{n:>6}{estimate(returns[name])!s:>24}{mean_labels:>10,.0f}{p:>22}")
-    return "\n".join(lines)
+        rows.append((titles.get(name, name), n, str(estimate(returns[name])), f"{mean_labels:,.0f}", p))
+    head = ["fresh seeds", "seeds", "return, IQM [95%]", "labels", "Welch p to the entry"]
+    return tabulate(rows, head, "plain", disable_numparse=True, colalign=("left", *["right"] * 4))
 
 
 def _run(settings: Settings, name: str, entry: Entry, seed: int) -> Run:

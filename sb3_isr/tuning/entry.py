@@ -1,5 +1,7 @@
 """
-Entries, in the form of RL Zoo's YAML. A trial is an entry with some values changed, and a learner is built from an
+Entries, in the form of RL Zoo's YAML.
+
+A trial is an entry with some values changed, and a learner is built from an
 entry as RL Zoo builds it, so that the best trial can be run there.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,7 +48,7 @@ def read_entry(env_id: str, algo: str, config: Path | None) -> Entry:
     :return: The entry, with wrapper, caregiver and callback.
     :raises ValueError: If something is not known, or the named file has no such entry.
     """
-    _check_names(env_id, algo)
+    _check_algorithm(algo)
     if config is not None and not config.is_file():
         raise ValueError(f"--config must be a YAML file of entries, got {config}, which is no file.")
     if config is not None and env_id not in _entries(config):
@@ -149,20 +152,27 @@ class _Manager(ZooManager):
 def _entries(path: Path) -> dict[str, Entry]:
     if not path.exists():
         return {}
-    entries: dict[str, Entry] = yaml.safe_load(path.read_text())
+    try:
+        entries = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        first_line = str(error).splitlines()[0]
+        raise ValueError(f"{path} must be YAML, got something else ({first_line}); check the indentation.") from error
+    if not isinstance(entries, dict):
+        raise ValueError(
+            f"{path} must map environment ids to entries, got {reprlib.repr(entries)}; write ENV_ID: first."
+        )
+    for env_id, entry in entries.items():
+        if not isinstance(entry, dict):
+            raise ValueError(
+                f"{path} must have an entry of the form NAME: VALUE under each environment id, got "
+                f"{reprlib.repr(entry)} under {env_id}; see zoo_configs/ for examples."
+            )
     return entries
 
 
-def _check_names(env_id: str, algo: str) -> None:
+def _check_algorithm(algo: str) -> None:
     if algo not in rl_zoo3.ALGOS:
         raise ValueError(f"--algo must be one of {', '.join(rl_zoo3.ALGOS)}, got {algo}.")
-    try:
-        gym.spec(env_id)
-    except gym.error.Error as error:
-        raise ValueError(
-            f"ENV_ID must be registered with Gymnasium, got {env_id} ({error}); if a package registers it, write "
-            "package:id, and see that it is installed."
-        ) from error
 
 
 def _completed(entry: Entry, env_id: str) -> Entry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import runpy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +16,7 @@ from optuna.trial import Trial
 
 from sb3_isr.tuning import space
 from sb3_isr.tuning.entry import Entry, build, changed, merged
+from sb3_isr.tuning.environment import Registration
 from sb3_isr.tuning.learner import PieceByPiece
 
 #: Returns are measured over the episodes that end in this last fraction of training.
@@ -47,6 +48,7 @@ class Settings:
     :param max_labels: Search for the greatest return with at most this many labels, per seed.
     :param min_return: Search for the fewest labels with at least this return.
     :param warm_up: No trial is pruned before this fraction of training.
+    :param registration: Makes the environment known in workers; None if the packages of sb3-isr register it.
     """
 
     env_id: str
@@ -62,6 +64,12 @@ class Settings:
     max_labels: int | None = None
     min_return: float | None = None
     warm_up: float = 0.5
+    registration: Registration | None = field(default=None, compare=False)
+
+    def register(self) -> None:
+        """Make the environment known in this process."""
+        if self.registration is not None:
+            self.registration.apply()
 
     @property
     def directions(self) -> list[Literal["maximize", "minimize"]]:
@@ -106,6 +114,7 @@ def evaluate(
     :return: The outcome.
     :raises NoReturnError: If no episode ends late in training, or a return is not finite.
     """
+    settings.register()
     timesteps = settings.timesteps
     learners = [PieceByPiece(entry, settings.env_id, settings.algo, timesteps, seed) for seed in seeds]
     curves: list[list[float]] = [[] for _ in learners]
@@ -142,6 +151,7 @@ class Objective:
     """
 
     def __init__(self, settings: Settings) -> None:
+        settings.register()
         self.settings = settings
         self._searched = [space.searched(text) for text in settings.search]
         self._file = runpy.run_path(settings.space_file) if settings.space_file else {}

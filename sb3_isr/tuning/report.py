@@ -12,6 +12,7 @@ import optuna
 import yaml
 from matplotlib.figure import Figure
 from optuna.study import Study
+from tabulate import tabulate
 
 from sb3_isr.common.files import write_text
 from sb3_isr.common.versions import versions
@@ -151,11 +152,8 @@ def _summary(
             for name, value in chosen.params.items()
         ]
     if shares:
-        lines += ["", f"{'Importance for':24}{'return':>8}{'labels':>8}"]
-        lines += [
-            f"  {name:22}{share:>8.2f}{shares['labels'].get(name, 0.0):>8.2f}"
-            for name, share in shares["return"].items()
-        ]
+        rows = [(name, share, shares["labels"].get(name, 0.0)) for name, share in shares["return"].items()]
+        lines += ["", tabulate(rows, ["Importance for", "return", "labels"], "plain", floatfmt=".2f")]
     lines += [
         "",
         f"Trials: {out / 'trials.csv'}",

@@ -1,6 +1,8 @@
 """
-The search space: for each part a plain function from a trial to arguments of ISRCallback; the algorithm's own
-hyperparameters; and what a command line adds.
+The search space.
+
+For each part it has a plain function from a trial to arguments of ISRCallback; the algorithm's own hyperparameters and
+what a command line adds come to it.
 """
 
 from __future__ import annotations

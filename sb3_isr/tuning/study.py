@@ -7,7 +7,7 @@ import signal
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -260,8 +260,13 @@ def _origin(trial: FrozenTrial) -> int:
 
 
 def _described(settings: Settings, place: Place) -> dict[str, Any]:
-    described = {**asdict(settings), "sampler": place.sampler, "sampler_seed": place.sampler_seed}
+    described = {
+        **asdict(replace(settings, registration=None)),
+        "sampler": place.sampler,
+        "sampler_seed": place.sampler_seed,
+    }
     if settings.space_file:  # machines may have it in different places
         described["space_file"] = Path(settings.space_file).read_text()
+    del described["registration"]  # another machine may have the packages elsewhere
     plain: dict[str, Any] = json.loads(json.dumps(described))
     return plain

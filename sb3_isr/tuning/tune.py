@@ -20,6 +20,7 @@ from sb3_isr.common.processes import die_with_parent
 from sb3_isr.tuning import space
 from sb3_isr.tuning.confirm import confirm
 from sb3_isr.tuning.entry import entry_file, read_entry
+from sb3_isr.tuning.environment import find_environment
 from sb3_isr.tuning.findings import Found, best, found
 from sb3_isr.tuning.objective import Settings, check_settings
 from sb3_isr.tuning.report import report
@@ -74,14 +75,17 @@ def _chosen(study: Study, settings: Settings, number: int | None) -> Found | Non
 def _settings(arguments: argparse.Namespace) -> Settings:
     if not arguments.env_id or not arguments.algo:
         raise ValueError("ENV_ID and --algo must be given, as in: sb3-isr tune CartPole-v1 --algo ppo")
-    entry = read_entry(arguments.env_id, arguments.algo, arguments.config)
-    where = entry_file(arguments.env_id, arguments.algo, arguments.config)
+    registration = find_environment(arguments.env_id, arguments.gym_packages)
+    env_id = registration.spec.id
+    entry = read_entry(env_id, arguments.algo, arguments.config)
+    where = entry_file(env_id, arguments.algo, arguments.config)
     print(f"Entry that a trial changes: {where or 'the defaults of the algorithm'}")
     for part in arguments.parts:
         if part not in space.PARTS:
             raise ValueError(f"--parts must be some of {', '.join(space.PARTS)}, got {part}.")
     settings = Settings(
-        env_id=arguments.env_id,
+        env_id=env_id,
+        registration=registration,
         algo=arguments.algo,
         entry=entry,
         timesteps=arguments.timesteps or int(float(entry.get("n_timesteps", 100_000))),
@@ -109,7 +113,7 @@ def _place(arguments: argparse.Namespace) -> Place:
         raise ValueError(f"--sampler must be one of {', '.join(SAMPLERS)}, got {arguments.sampler}.")
     return Place(
         storage=arguments.storage or str(arguments.out / "journal.log"),
-        name=arguments.study or f"{arguments.env_id} {arguments.algo}",
+        name=arguments.study or f"{arguments.env_id.rpartition(':')[2]} {arguments.algo}",
         n_trials=arguments.n_trials,
         sampler=arguments.sampler,
         sampler_seed=arguments.sampler_seed,

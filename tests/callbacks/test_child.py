@@ -198,7 +198,7 @@ def test_a_child_may_be_given_by_its_name_as_yaml_does(given: Any) -> None:
 
 def test_several_children_are_kept_in_order(tmp_path: Path) -> None:
     child = Child()
-    given = [{"sb3_isr.ISRCheckpoint": {"folder": str(tmp_path), "every": 5}}, child, "sb3_isr.HackingWatch"]
+    given: list[Any] = [{"sb3_isr.ISRCheckpoint": {"folder": str(tmp_path), "every": 5}}, child, "sb3_isr.HackingWatch"]
     first, second, third = ISRCallback(callback=given).children
     assert isinstance(first, ISRCheckpoint)
     assert (first.folder, first.every) == (tmp_path, 5)

@@ -26,11 +26,11 @@ def test_an_environment_without_a_wrapper_is_refused() -> None:
 
 
 def test_two_wrappers_are_refused() -> None:
-    with pytest.raises(ValueError, match="one ISR wrapper.*around ISRRewardWrapper.*leave ISRRewardWrapper out"):
+    with pytest.raises(ValueError, match=r"one ISR wrapper.*around ISRRewardWrapper.*leave ISRRewardWrapper out"):
         VecISRReward(make_vec_env(lambda: ISRRewardWrapper(ScriptedEnv(SCRIPTS[0]))))
-    with pytest.raises(ValueError, match="one ISR wrapper.*around VecISRReward.*leave VecISRReward out"):
+    with pytest.raises(ValueError, match=r"one ISR wrapper.*around VecISRReward.*leave VecISRReward out"):
         VecISRReward(VecMonitor(VecISRReward(scripted_vec_env(SCRIPTS))))
-    with pytest.raises(ValueError, match="one ISR wrapper.*around ISRRewardWrapper"):
+    with pytest.raises(ValueError, match=r"one ISR wrapper.*around ISRRewardWrapper"):
         ISRRewardWrapper(Monitor(ISRRewardWrapper(ScriptedEnv(SCRIPTS[0]))))
 
 

@@ -246,7 +246,7 @@ def test_arguments_of_trainer_and_store_reach_them_also_by_dotted_names() -> Non
     assert isinstance(trainer.optimizer, torch.optim.SGD)
     assert trainer.optimizer.param_groups[0]["lr"] == 0.5
     assert (store.capacity, store.held_out, store.n_added, len(store)) == (50, 0.25, 64, 50)
-    assert any(isinstance(module, torch.nn.Tanh) for module in callback.isr.net)
+    assert any(isinstance(module, torch.nn.Tanh) for module in callback.isr.net.modules())
     assert trainer_kwargs["optimizer_class"] == "torch.optim.SGD"  # RL Zoo shares its dictionaries
 
 

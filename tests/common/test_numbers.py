@@ -36,7 +36,7 @@ ONE = [
 ]
 
 
-@pytest.mark.parametrize(("value", "expected"), ONE, ids=repr)
+@pytest.mark.parametrize(("value", "expected"), ONE, ids=lambda value: type(value).__name__)
 def test_whatever_is_one_number_is_that_number(value: Any, expected: float) -> None:
     converted = as_number(value)
     assert type(converted) is float
@@ -73,7 +73,7 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize("value", OTHERS, ids=repr)
+@pytest.mark.parametrize("value", OTHERS, ids=lambda value: type(value).__name__)
 def test_what_is_not_one_finite_number_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"must be one finite number, got .* of type"):
         as_number(value)

@@ -1,6 +1,7 @@
 """The episodes of environments with known rewards."""
 
 import math
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -17,7 +18,7 @@ from sb3_isr.evaluation.episodes import EpisodeRecorder, mean_of_last_tenth
 SCRIPTS = [[(-0.5, 1.0), (-0.5, None)], [(0.0, 2.0), (0.0, 2.0), (0.0, 2.0), (-1.0, None)]]
 
 
-class Scripted(gym.Env[np.ndarray, int]):
+class Scripted(gym.Env[Any, Any]):
     """Plays a script; the last info says how many steps it has."""
 
     observation_space = gym.spaces.Box(0, 10, (1,), np.float32)
@@ -38,12 +39,14 @@ class Scripted(gym.Env[np.ndarray, int]):
         return np.zeros(1, np.float32), environment_reward + (social_reward or 0.0), is_over, False, info
 
 
+def _scripted(script: list[tuple[float, float | None]], monitored: bool) -> gym.Env[Any, Any]:
+    return Monitor(Scripted(script)) if monitored else Scripted(script)
+
+
 def learn(
     presence: str, steps: int = 8, monitored: bool = True, episodes: EpisodeRecorder | None = None
 ) -> EpisodeRecorder:
-    venv: VecEnv = DummyVecEnv(
-        [lambda script=script: Monitor(Scripted(script)) if monitored else Scripted(script) for script in SCRIPTS]
-    )
+    venv: VecEnv = DummyVecEnv([partial(_scripted, script, monitored) for script in SCRIPTS])
     model = PPO("MlpPolicy", VecISRReward(venv), n_steps=4, batch_size=8, n_epochs=1, device="cpu")
     callback = ISRCallback(presence, coefficient=0.0, trainer_kwargs={"gradient_steps": 1})
     episodes = episodes or EpisodeRecorder(["length"])

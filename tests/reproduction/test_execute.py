@@ -14,6 +14,9 @@ from reproduction.runs import NEW_TASKS, Internalization, Socialization
 from sb3_isr import InternalSocialReward
 from tests.reproduction.tiny import TINY
 
+#: The tests share runs, which are made once if one process has them all.
+pytestmark = pytest.mark.xdist_group("execute")
+
 SOCIALIZATION = Socialization(TINY, "1 wall", TINY.slow_learning_rate, seed=3)
 ISR = internalization(SOCIALIZATION)
 

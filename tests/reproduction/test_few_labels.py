@@ -21,6 +21,9 @@ from sb3_isr import HackingWatch, VecISRReward
 from sb3_isr.labels import LabelBatch
 from tests.reproduction.tiny import TINY
 
+#: The tests share runs, which are made once if one process has them all.
+pytestmark = pytest.mark.xdist_group("few_labels")
+
 UNWATCHED = replace(QUERYING, name="unwatched", watched=False)
 HALF_PRAISED = replace(UNWATCHED, name="half praised", queries=None)
 

@@ -22,6 +22,9 @@ from reproduction.runner import MAX_BREAKS, Workers, missing, run_all
 from reproduction.runs import Autonomy, Internalization, Run, Socialization, with_requirements
 from tests.reproduction.tiny import TINY, InlineExecutor, figure, inline_worker, no_worker, slow_runs
 
+#: The tests share runs, which are made once if one process has them all.
+pytestmark = pytest.mark.xdist_group("runner")
+
 FIG4A = figure("fig4a", TINY)
 SOCIALIZATION, ISR_TRAINING, ISR, NONE, ORACLE = with_requirements(FIG4A)
 DEADLINE = 120

@@ -16,7 +16,8 @@ from torch import nn
 from sb3_isr import PAPER_ISR, GridCNN, GridOneHot, InternalSocialReward
 from sb3_isr.labels import LabelRange
 from sb3_isr.testing import ConformanceError, check_isr
-from tests.isr.test_model import ACTIONS, BOX, GRID, MINIGRID, SPACES
+from tests.isr.some_spaces import ACTIONS, BOX, GRID, MINIGRID
+from tests.isr.some_spaces import OBSERVATIONS as SPACES
 
 
 @pytest.mark.parametrize(("observation_space", "action_space"), [*zip(SPACES, cycle(ACTIONS))], ids=str)

@@ -60,7 +60,7 @@ class Counting(Schedule):
 @pytest.mark.parametrize(
     "schedule",
     [Always(), Never(), LeaveAt(0.3), Fade(), Visits(0.5, 0.1, 0.01), "leave_at_0", "fade_0.2_0.7", half],
-    ids=repr,
+    ids=lambda schedule: getattr(schedule, "__name__", repr(schedule)),
 )
 def test_schedules_that_keep_the_rules(schedule: Any) -> None:
     check_presence(schedule)

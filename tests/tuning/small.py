@@ -30,7 +30,7 @@ ENTRY: dict[str, Any] = {
 
 SETTINGS = Settings("sb3_isr/CoinGame-v0", "ppo", ENTRY, timesteps=1280, seeds=1, parts=("presence",))
 
-#: A space file: a trial waits until a file exists, so that it can be interrupted. Trials that only show what is searched
+#: A space file: a trial waits until a file exists, so that it can be interrupted. Trials that only show parameters
 #: are in memory, and do not wait.
 WAITING = """
 import time
