@@ -91,7 +91,7 @@ class ZooISRCallback(ISRCallback):
             "steps": self._steps_before + self.model.num_timesteps,
             "steps_planned": self._steps_planned or self.model._total_timesteps,
             "internalization": asdict(self.internalizer.state),
-            "queries": asdict(self.internalizer.queries.counts),
+            "queries": asdict(self.internalizer.scheduler.counts),
         }
         (folder / "progress.json").write_text(json.dumps(progress))
 
@@ -105,7 +105,7 @@ class ZooISRCallback(ISRCallback):
         progress = json.loads((folder / "progress.json").read_text())
         self._steps_before, self._steps_planned = progress["steps"], progress["steps_planned"]
         self.internalizer.state = InternalizationState(**progress["internalization"])
-        self.internalizer.queries.counts = QueryCounts(**progress["queries"])
+        self.internalizer.scheduler.counts = QueryCounts(**progress["queries"])
 
 
 def _trained_agent() -> str | None:

@@ -74,10 +74,10 @@ class Recorded(VecISRReward):
         super().__init__(venv)
         self.record: list[tuple[Any, Any]] = []
 
-    def step_wait(self) -> Any:
+    def _compose(self, *results: Any) -> Any:
         # Copies: SB3's DictReplayBuffer reshapes what it is given in place.
         self.record.append((deepcopy(self._observations), np.copy(self._actions)))
-        return super().step_wait()
+        return super()._compose(*results)
 
 
 def learned(form: str, algorithm: Any, **kwargs: Any) -> tuple[Any, ISRCallback, Recorded]:
