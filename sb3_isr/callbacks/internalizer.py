@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,11 +41,14 @@ class InternalizationState:
 class LabelListener(Protocol):
     """Is told about the transitions of the learner."""
 
+    #: Whether it is told about transitions that the caregiver did not attend; they are kept for it.
+    needs_transitions: bool
+
     def on_labels(self, labels: LabelBatch) -> None:
         """Receive the labels of transitions that the caregiver attended."""
 
     def on_unattended(self, unattended: QueryPool) -> None:
-        """Receive transitions that it did not attend."""
+        """Receive transitions that it did not attend; their labels are not in it, since they were not queried."""
 
 
 class Internalizer:
@@ -82,7 +86,7 @@ class Internalizer:
     @property
     def keeps_unattended(self) -> bool:
         """Whether transitions that the caregiver does not attend are of use."""
-        return self.scheduler.n_reserved > 0 or bool(self.listeners)
+        return self.scheduler.n_reserved > 0 or any(listener.needs_transitions for listener in self.listeners)
 
     def add(self, records: Sequence[Record], progress: float) -> None:
         """
@@ -100,7 +104,8 @@ class Internalizer:
         for unattended in [record.unattended for record in records if record.unattended is not None]:
             self.scheduler.on_unattended(unattended)
             for listener in self.listeners:
-                listener.on_unattended(unattended)
+                if listener.needs_transitions:
+                    listener.on_unattended(unattended.without_labels())
 
     def advance(self, progress: float, n_steps: int) -> tuple[bool, bool]:
         """
@@ -135,7 +140,7 @@ class Internalizer:
 
     def check_departure(self, step: int) -> None:
         """
-        Check that there is something that can reward the learner after the caregiver has left.
+        Check that there is something that can reward the learner after the caregiver has left, and tell it apart.
 
         :param step: Environment steps so far.
         :raises ValueError: If the ISR is untrained and cannot be trained.
@@ -145,6 +150,14 @@ class Internalizer:
                 "The caregiver must give labels before it leaves, but there is none and it leaves at step "
                 f"{step} ({self.presence!r}). Let it stay longer, make sure that info['social_reward'] is written (by "
                 "SocialRewardWrapper, for example), or give an ISR that was trained before: ISRCallback(isr=...)."
+            )
+        labels = self.store.label_range
+        if labels is not None and not labels.width and not self.state.is_trained:
+            warnings.warn(
+                f"All {len(self.store)} labels are {labels.low:g} when the caregiver leaves at step {step}, so that "
+                "the ISR will predict the same for everything. Let the caregiver label also what it does not praise "
+                "(return 0.0 there; None is no label), or stay until it has praised something.",
+                stacklevel=2,
             )
 
     def check_queries(self) -> None:

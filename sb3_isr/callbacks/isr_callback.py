@@ -197,7 +197,7 @@ class ISRCallback(BaseCallback):
         spaces = self._connection.find(self.training_env)
         if self._internalizer is None:
             self._internalizer = self._arguments.make(spaces, self._any_seed(), self.model.device)
-            self._internalizer.listeners += [child for child in self.children if child.needs_transitions]
+            self._internalizer.listeners += self.children
         self.isr.check_spaces(*spaces)
         if self._relabeler is not None:
             self._relabeler.attach(self.model)

@@ -109,6 +109,14 @@ class QueryPool:
         """
         return self._labels.select(index)
 
+    def without_labels(self) -> QueryPool:
+        """
+        Forget the labels.
+
+        :return: The same transitions, for those who may see them but not query the caregiver about them.
+        """
+        return QueryPool(self._labels._replace(social_rewards=np.full(len(self), np.nan, np.float32)))
+
     def extend(self, newer: QueryPool, max_size: int) -> QueryPool:
         """
         Append newer transitions.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,6 +42,7 @@ class RewardComposer:
         self._coefficient = 1.0
         self._only_announced = False
         self._is_announced = False
+        self._is_for_learning = False
         self._no_internal_rewards = np.full(n_envs, np.nan)
         self._nowhere = np.zeros(n_envs, bool)
         #: ``R_i`` in the utilities of the last step, ``[n_envs]``; NaN where the caregiver attended.
@@ -102,6 +105,7 @@ class RewardComposer:
     def reset(self) -> None:
         """Start an episode in every environment."""
         self._is_announced = False
+        self._is_for_learning = _is_called_by("_setup_learn")
         self.attendance.end_episodes(True)
         self.recorder.reset()
 
@@ -139,6 +143,13 @@ class RewardComposer:
         dones = np.asarray(dones, bool)  # SuperSuit's are uint8
         is_learners, self._is_announced = self._is_announced or not self._only_announced, False
         if self._internal_reward is None or not is_learners:
+            if self._is_for_learning and self._internal_reward is None:
+                self._is_for_learning = False
+                warnings.warn(
+                    "A learner learns in environments with an ISR wrapper, but no ISRCallback is connected to it, so "
+                    "that nothing is internalized; pass one to learn: model.learn(..., callback=ISRCallback(...)).",
+                    stacklevel=2,
+                )
             self.attendance.end_episodes(dones)
             return rewards
         rewards = np.broadcast_to(rewards, self.n_envs)
@@ -173,3 +184,11 @@ class RewardComposer:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the callback's ISR out: a checkpoint of the environments holds no copy of it."""
         return {**vars(self), "_internal_reward": self._internal_reward if self._is_permanent else None}
+
+
+def _is_called_by(name: str) -> bool:
+    """Whether a reset, through however many wrappers, is that of a function."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_name == "reset":
+        frame = frame.f_back
+    return frame.f_code.co_name == name

@@ -141,6 +141,8 @@ def test_queries_after_departure_are_answered_within_the_budget() -> None:
 
 
 class Listener:
+    needs_transitions = True
+
     def __init__(self) -> None:
         self.received: list[tuple[str, int]] = []
 
