@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stable_baselines3.common.callbacks import BaseCallback
@@ -21,8 +21,7 @@ class ISRChildCallback(BaseCallback):
     They are children as those of Stable-Baselines3's ``EventCallback`` are. Each event reaches the parent first.
     """
 
-    #: Whether it is told about transitions, by :meth:`on_labels` and :meth:`on_unattended`; those that the caregiver
-    #: does not attend are then kept for it.
+    #: Whether :meth:`on_unattended` is called; transitions that the caregiver does not attend are kept for it.
     needs_transitions = False
 
     @property
@@ -51,7 +50,7 @@ class ISRChildCallback(BaseCallback):
         """
         Receive transitions that the caregiver did not attend.
 
-        :param unattended: The transitions, oldest first.
+        :param unattended: The transitions, oldest first, without labels: those are for queries within the budget.
         """
 
     def state_dict(self) -> dict[str, Any]:
@@ -87,15 +86,24 @@ def as_children(callback: PlainChild | Sequence[PlainChild] | None) -> list[ISRC
     :param callback: One child, several, or none; a child may be given by its dotted name, alone
         (``sb3_isr.HackingWatch``) or with its arguments (``{sb3_isr.HackingWatch: {remedy: stop}}``).
     :return: The children.
-    :raises ValueError: If one of them is another kind of callback, or a name cannot be imported.
+    :raises ValueError: If one of them is another kind of callback or another callback's child, or a name cannot be
+        imported.
     """
     if callback is None:
         return []
-    given = [callback] if isinstance(callback, BaseCallback | str | Mapping) else list(callback)
-    return [_as_child(child) for child in given]
+    is_several = isinstance(callback, Iterable) and not isinstance(callback, str | Mapping)
+    children = [_as_child(child) for child in (callback if is_several else [callback])]
+    for i, child in enumerate(children):
+        if child.parent is not None or any(child is other for other in children[:i]):
+            name = type(child).__name__
+            raise ValueError(
+                f"A child callback belongs to one ISRCallback, once, got a {name} that was given before; make a new "
+                f"{name}(...)."
+            )
+    return children
 
 
-def _as_child(child: PlainChild) -> ISRChildCallback:
+def _as_child(child: Any) -> ISRChildCallback:
     if isinstance(child, str | Mapping):
         kind, kwargs = import_plain(child)
         child = kind(**kwargs)

@@ -36,10 +36,13 @@ class Connection(Protocol):
         rngs: Sequence[np.random.Generator],
         keeps_unattended: bool,
     ) -> None:
-        """Turn rewards into utilities from now on; there is one generator for each environment."""
+        """Turn the rewards of announced steps into utilities; there is one generator for each environment."""
 
     def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
         """Change what rewards are turned into from now on."""
+
+    def announce_step(self) -> None:
+        """Announce that the next step is the learner's."""
 
     def disconnect(self) -> None:
         """Leave rewards as they come from now on."""
@@ -103,11 +106,15 @@ class VecConnection:
         keeps_unattended: bool,
     ) -> None:
         """As :class:`Connection`'s."""
-        self._composer.connect(internal_reward, probability, coefficient, rngs, keeps_unattended)
+        self._composer.connect(internal_reward, probability, coefficient, rngs, keeps_unattended, True)
 
     def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
         """As :class:`Connection`'s."""
         self._composer.update(internal_reward, probability, coefficient)
+
+    def announce_step(self) -> None:
+        """As :class:`Connection`'s."""
+        self._composer.announce_step()
 
     def disconnect(self) -> None:
         """As :class:`Connection`'s."""
@@ -155,12 +162,16 @@ class EnvConnection:
     ) -> None:
         """As :class:`Connection`'s."""
         for i, rng in enumerate(rngs):
-            arguments = (internal_reward, probability, coefficient, rng, keeps_unattended)
+            arguments = (internal_reward, probability, coefficient, rng, keeps_unattended, True)
             self._venv.env_method("isr_connect", *arguments, indices=i)
 
     def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
         """As :class:`Connection`'s."""
         self._venv.env_method("isr_update", internal_reward, probability, coefficient)
+
+    def announce_step(self) -> None:
+        """As :class:`Connection`'s."""
+        self._venv.env_method("isr_announce_step")
 
     def disconnect(self) -> None:
         """As :class:`Connection`'s."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from sb3_isr.callbacks.child import ISRChildCallback
+from sb3_isr.common.arguments import number, whole_number
 from sb3_isr.common.batches import Array, Observations
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.batch import LabelBatch, QueryPool
@@ -72,16 +73,11 @@ class HackingWatch(ISRChildCallback):
         super().__init__()
         if remedy not in get_args(Remedy):
             raise ValueError(f"remedy must be one of {', '.join(get_args(Remedy))}, got {remedy!r}.")
-        if not (max_doubt > 0 and max_rise > 0 and window >= 1 and n_labels >= 1):
-            raise ValueError(
-                "max_doubt, max_rise, window and n_labels must be positive, "
-                f"got max_doubt={max_doubt!r}, max_rise={max_rise!r}, window={window!r}, n_labels={n_labels!r}."
-            )
-        self.max_doubt = max_doubt
-        self.max_rise = max_rise
+        self.max_doubt = number("max_doubt", max_doubt, "(0, inf)")
+        self.max_rise = number("max_rise", max_rise, "(0, inf)")
         self.remedy = remedy
-        self.window = window
-        self.n_labels = n_labels
+        self.window = whole_number("window", window)
+        self.n_labels = whole_number("n_labels", n_labels)
         #: All alarms so far.
         self.alarms: list[Alarm] = []
         self._highest_mean = float("nan")
@@ -155,8 +151,6 @@ class HackingWatch(ISRChildCallback):
         :param state: What :meth:`state_dict` returned.
         """
         vars(self).update(state)
-        if self.remedy == "lower":
-            self.isr_callback.coefficient /= 2 ** len(self.alarms)
 
     def _apply_remedy(self, alarm: Alarm) -> None:
         if self.remedy == "stop":

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import gymnasium as gym
-import numpy as np
 import torch
 
 from sb3_isr.isr.file_format import check_architecture
@@ -19,8 +17,7 @@ from sb3_isr.isr.training import ISRTrainer, TrainingMetrics
 from sb3_isr.labels.batch import LabelBatch, QueryPool
 from sb3_isr.labels.store import LabelStore
 from sb3_isr.schedules.presence import PresenceSchedule, attendance_probability
-from sb3_isr.schedules.queries import QuerySchedule
-from sb3_isr.schedules.query_scheduler import QueryScheduler, make_scheduler
+from sb3_isr.schedules.query_scheduler import QueryScheduler
 from sb3_isr.wrappers.recorder import Record
 
 
@@ -44,11 +41,14 @@ class InternalizationState:
 class LabelListener(Protocol):
     """Is told about the transitions of the learner."""
 
+    #: Whether it is told about transitions that the caregiver did not attend; they are kept for it.
+    needs_transitions: bool
+
     def on_labels(self, labels: LabelBatch) -> None:
         """Receive the labels of transitions that the caregiver attended."""
 
     def on_unattended(self, unattended: QueryPool) -> None:
-        """Receive transitions that it did not attend."""
+        """Receive transitions that it did not attend; their labels are not in it, since they were not queried."""
 
 
 class Internalizer:
@@ -59,7 +59,7 @@ class Internalizer:
     :param isr: The ISR.
     :param store: The labels.
     :param trainer: Trains the ISR.
-    :param queries: Carries out the query schedule.
+    :param scheduler: Carries out the query schedule.
     :param train_every: Train also every so many environment steps, if there are new labels; None for never.
     :param is_trained: Whether the ISR was trained before.
     """
@@ -70,7 +70,7 @@ class Internalizer:
         isr: InternalSocialReward,
         store: LabelStore,
         trainer: ISRTrainer,
-        queries: QueryScheduler,
+        scheduler: QueryScheduler,
         train_every: int | None = None,
         is_trained: bool = False,
     ) -> None:
@@ -78,7 +78,7 @@ class Internalizer:
         self.isr = isr
         self.store = store
         self.trainer = trainer
-        self.queries = queries
+        self.scheduler = scheduler
         self.train_every = train_every
         self.state = InternalizationState(is_trained=is_trained)
         self.listeners: list[LabelListener] = []
@@ -86,7 +86,7 @@ class Internalizer:
     @property
     def keeps_unattended(self) -> bool:
         """Whether transitions that the caregiver does not attend are of use."""
-        return self.queries.n_reserved > 0 or bool(self.listeners)
+        return self.scheduler.n_reserved > 0 or any(listener.needs_transitions for listener in self.listeners)
 
     def add(self, records: Sequence[Record], progress: float) -> None:
         """
@@ -100,11 +100,12 @@ class Internalizer:
             labels = LabelBatch.concatenate(given)
             for listener in self.listeners:
                 listener.on_labels(labels)
-            self.store.add(self.queries.on_labels(labels, progress))
+            self.store.add(self.scheduler.on_labels(labels, progress))
         for unattended in [record.unattended for record in records if record.unattended is not None]:
-            self.queries.on_unattended(unattended)
+            self.scheduler.on_unattended(unattended)
             for listener in self.listeners:
-                listener.on_unattended(unattended.without_labels())
+                if listener.needs_transitions:
+                    listener.on_unattended(unattended.without_labels())
 
     def advance(self, progress: float, n_steps: int) -> tuple[bool, bool]:
         """
@@ -139,16 +140,24 @@ class Internalizer:
 
     def check_departure(self, step: int) -> None:
         """
-        Check that there is something that can reward the learner after the caregiver has left.
+        Check that there is something that can reward the learner after the caregiver has left, and tell it apart.
 
         :param step: Environment steps so far.
         :raises ValueError: If the ISR is untrained and cannot be trained.
         """
-        if not (self.state.is_trained or len(self.store) or self.queries.n_reserved):
+        if not (self.state.is_trained or len(self.store) or self.scheduler.n_reserved):
             raise ValueError(
                 "The caregiver must give labels before it leaves, but there is none and it leaves at step "
                 f"{step} ({self.presence!r}). Let it stay longer, make sure that info['social_reward'] is written (by "
                 "SocialRewardWrapper, for example), or give an ISR that was trained before: ISRCallback(isr=...)."
+            )
+        labels = self.store.label_range
+        if labels is not None and not labels.width and not self.state.is_trained:
+            warnings.warn(
+                f"All {len(self.store)} labels are {labels.low:g} when the caregiver leaves at step {step}, so that "
+                "the ISR will predict the same for everything. Let the caregiver label also what it does not praise "
+                "(return 0.0 there; None is no label), or stay until it has praised something.",
+                stacklevel=2,
             )
 
     def check_queries(self) -> None:
@@ -157,7 +166,7 @@ class Internalizer:
 
         :raises ValueError: If no labels are reserved for such queries.
         """
-        if not self.queries.n_reserved:
+        if not self.scheduler.n_reserved:
             raise ValueError(
                 "To query the caregiver after it has left, labels must be reserved for it, got none with "
                 f'{self.presence!r}; use ISRCallback("leave_at_0.5", queries="uncertainty_500"), for example.'
@@ -170,7 +179,7 @@ class Internalizer:
         :param progress: Fraction of training that has passed.
         :return: Whether there are new labels.
         """
-        return self._store(self.queries.query_if_due(progress, self.isr))
+        return self._store(self.scheduler.query_if_due(progress, self.isr))
 
     def query(self, n: int) -> bool:
         """
@@ -179,7 +188,7 @@ class Internalizer:
         :param n: How many labels are wanted.
         :return: Whether there are new labels.
         """
-        return self._store(self.queries.query(n, self.isr))
+        return self._store(self.scheduler.query(n, self.isr))
 
     def train(self) -> TrainingMetrics:
         """
@@ -225,61 +234,3 @@ class Internalizer:
         if labels is not None:
             self.store.add(labels)
         return labels is not None
-
-
-def make_internalizer(
-    spaces: tuple[gym.Space[Any], gym.Space[Any]],
-    presence: PresenceSchedule,
-    queries: QuerySchedule,
-    isr: InternalSocialReward | str | os.PathLike[str] | None,
-    isr_kwargs: dict[str, Any],
-    trainer_kwargs: dict[str, Any],
-    store_kwargs: dict[str, Any],
-    train_every: int | None,
-    seed: int | None,
-    device: torch.device,
-) -> Internalizer:
-    """
-    Make an Internalizer and its parts.
-
-    :param spaces: Observation space and action space of the ISR.
-    :param presence: When the caregiver attends.
-    :param queries: What it is queried about.
-    :param isr: An ISR that was trained before, or the path of its file; None to make a new one.
-    :param isr_kwargs: Arguments of the new ISR.
-    :param trainer_kwargs: Arguments of the trainer.
-    :param store_kwargs: Arguments of the label store.
-    :param train_every: Train also every so many environment steps; None for never.
-    :param seed: Seeds all parts that have no seed in their own arguments.
-    :param device: Where the ISR is put if its own arguments do not say.
-    :return: The Internalizer.
-    :raises ValueError: If an argument is out of range.
-    """
-    seeds = np.random.SeedSequence(seed).generate_state(4)
-    isr_seed, store_seed, trainer_seed, query_seed = (int(number) for number in seeds)
-    is_trained = isr is not None
-    if isr is None:
-        isr = InternalSocialReward(*spaces, **{"seed": isr_seed, "device": device, **isr_kwargs})
-    elif not isinstance(isr, InternalSocialReward):
-        isr = InternalSocialReward.load(isr, device=device)
-    queries.check_isr(isr)
-    return Internalizer(
-        presence,
-        isr,
-        LabelStore(*spaces, **{"seed": store_seed, **store_kwargs}),
-        ISRTrainer(isr, **{"seed": trainer_seed, **trainer_kwargs}),
-        make_scheduler(queries, presence, np.random.default_rng(query_seed)),
-        train_every,
-        is_trained,
-    )
-
-
-def presence_rngs(seed: int | None, n_envs: int) -> list[np.random.Generator]:
-    """
-    Make the generators from which presence is drawn.
-
-    :param seed: Seeds them.
-    :param n_envs: Number of environments.
-    :return: One generator for each.
-    """
-    return [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(n_envs)]

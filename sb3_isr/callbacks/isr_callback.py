@@ -7,20 +7,26 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from sb3_isr.callbacks.child import PlainChild, as_children
-from sb3_isr.callbacks.connection import Connection, check_algorithm, find_connection
-from sb3_isr.callbacks.internalizer import Internalizer, make_internalizer, presence_rngs
+from sb3_isr.callbacks.connection import check_algorithm
+from sb3_isr.callbacks.internalizer import Internalizer
+from sb3_isr.callbacks.internalizer_arguments import InternalizerArguments
+from sb3_isr.callbacks.last_callback import LastCallback
+from sb3_isr.callbacks.other_callbacks import check_callbacks, check_learner
 from sb3_isr.callbacks.relabeling import ReplayRelabeler
 from sb3_isr.callbacks.reward_log import RewardLog
-from sb3_isr.common.dotted_names import import_classes
+from sb3_isr.callbacks.training_connection import TrainingConnection
+from sb3_isr.common.arguments import flag, number, whole_number
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.isr.training import TrainingMetrics
 from sb3_isr.labels.store import LabelStore
-from sb3_isr.schedules.presence import PresenceSchedule, presence_schedule
-from sb3_isr.schedules.queries import QuerySchedule, query_schedule
+from sb3_isr.schedules.presence import PresenceSchedule
+from sb3_isr.schedules.queries import QuerySchedule
+from sb3_isr.wrappers.recorder import Record
 
 #: Off-policy, labels wait in the wrapper for at most this many calls of the environments' ``step``.
 MAX_WAIT = 256
@@ -31,9 +37,12 @@ class ISRCallback(BaseCallback):
     While the caregiver is present, its labels train an ISR; when it is absent, the ISR rewards the learner instead.
 
     The training environment must be wrapped in :class:`~sb3_isr.VecISRReward` (or each of its environments in
-    :class:`~sb3_isr.ISRRewardWrapper`). The ISR is trained at each departure, that is whenever the probability of the
-    caregiver's presence falls from 1, or to 0, also every ``train_every`` steps, and after
-    each round of queries.
+    :class:`~sb3_isr.ISRRewardWrapper`). The ISR is trained at each departure, that is when the probability of the
+    caregiver's presence falls from 1 and when it falls to 0, also every ``train_every`` steps, and after each round of
+    queries.
+
+    A callback is for one learner: its labels and its ISR are kept when that learner's ``learn`` is called again, also
+    after the learner was saved and loaded, and an untrained one is refused.
 
     :param presence: Presence schedule or its text: ``always``, ``never``, ``leave_at_0.5``, ``fade_0.25_0.75``,
         ``visits_0.5_0.1_0.01``; the numbers are fractions of training. Presence is drawn for each environment at the
@@ -53,7 +62,7 @@ class ISRCallback(BaseCallback):
     :param callback: Child callbacks, one or several: :class:`~sb3_isr.HackingWatch`, :class:`~sb3_isr.ISRCheckpoint`.
     :param seed: Seeds the ISR's weights, its batches and the caregiver's presence. By default the model's seed.
     :param verbose: 1 to print each training of the ISR.
-    :raises ValueError: If an argument is out of range, or ``isr`` and ``isr_kwargs`` are both given.
+    :raises ValueError: If an argument is of another kind or out of range, or ``isr`` and ``isr_kwargs`` are both given.
     """
 
     def __init__(
@@ -72,26 +81,24 @@ class ISRCallback(BaseCallback):
         verbose: int = 0,
     ) -> None:
         super().__init__(verbose)
-        _check_arguments(isr, isr_kwargs, coefficient, train_every)
-        self.presence = presence_schedule(presence)
-        self.queries = query_schedule(queries)
-        self.coefficient = coefficient
-        self.train_every = train_every
-        self.seed = seed
+        self._arguments = InternalizerArguments(
+            presence, queries, isr, isr_kwargs, trainer_kwargs, store_kwargs, train_every
+        )
+        self.coefficient = number("coefficient", coefficient)
+        self.seed = None if seed is None else whole_number("seed", seed, low=0)
         self.children = as_children(callback)
         self._children = CallbackList(self.children)  # type: ignore[arg-type]
         for child in [self._children, *self.children]:
             child.parent = self
-        self._given_isr = isr
-        self._isr_kwargs = import_classes(isr_kwargs)
-        self._trainer_kwargs = import_classes(trainer_kwargs)
-        self._store_kwargs = store_kwargs or {}
-        self._relabel = relabel
+        self._relabel = flag("relabel", relabel)
         self._reward_log = RewardLog()
-        self._connection: Connection
+        self._connection = TrainingConnection()
+        self._last = LastCallback(self._connection)
         self._internalizer: Internalizer | None = None
+        self._learner: BaseAlgorithm | None = None
         self._relabeler: ReplayRelabeler | None = None
-        self._rngs: list[np.random.Generator] = []
+        self._progress_at_step = 0.0
+        self._has_set_coefficient = False
 
     @property
     def internalizer(self) -> Internalizer:
@@ -107,8 +114,10 @@ class ISRCallback(BaseCallback):
 
     @property
     def store(self) -> LabelStore:
-        """The labels; made when training starts."""
-        return self.internalizer.store
+        """The labels; made when training starts. Those that wait in the environments are collected first."""
+        store = self.internalizer.store
+        self.collect()
+        return store
 
     def train(self) -> TrainingMetrics:
         """
@@ -116,16 +125,11 @@ class ISRCallback(BaseCallback):
 
         :return: How well it went.
         """
+        self.collect()
         metrics = self.internalizer.train()
         if self._relabeler is not None:
             self._relabeler.relabel(self.isr, self.coefficient)
-        self.logger.record("isr/train_loss", metrics.train_loss)
-        self.logger.record("isr/held_out_mse", metrics.held_out_mse)
-        if self.verbose >= 1:
-            print(
-                f"ISR trained at step {self.num_timesteps} on {metrics.n_labels} labels: "
-                f"held-out MSE {metrics.held_out_mse:.2g}"
-            )
+        self._reward_log.write_training(self.logger, metrics, self.num_timesteps if self.verbose else None)
         return metrics
 
     def query(self, n_labels: int) -> None:
@@ -144,15 +148,13 @@ class ISRCallback(BaseCallback):
 
         :param coefficient: ``R_i`` is multiplied by it from now on.
         """
-        self.coefficient = coefficient
+        self.coefficient = number("coefficient", coefficient)
+        self._has_set_coefficient = True
         self._update()
 
     def collect(self) -> None:
         """Take over what happened in the environments: labels, unattended transitions, sums of rewards."""
-        records = self._connection.collect()
-        for record in records:
-            self._reward_log.add(record.statistics, record.labels is not None)
-        self.internalizer.add(records, self._progress())
+        self._add(self._connection.collect(), self._progress())
 
     def state_dict(self) -> dict[str, Any]:
         """
@@ -161,10 +163,11 @@ class ISRCallback(BaseCallback):
         :return: Objects that can be pickled.
         """
         return {
-            "rngs": self._connection.rngs(),
+            "rngs": self._connection.current_rngs(),
             "internalization": self.internalizer.state,
-            "queries": self.internalizer.queries,
-            "relabeler": None if self._relabeler is None else self._relabeler.stored,
+            "queries": self.internalizer.scheduler,
+            "coefficient": self.coefficient if self._has_set_coefficient else None,
+            "relabeler": None if self._relabeler is None else self._relabeler.known,
             "children": [child.state_dict() for child in self.children],
         }
 
@@ -174,40 +177,36 @@ class ISRCallback(BaseCallback):
 
         :param state: What :meth:`state_dict` returned.
         """
-        self._rngs = state["rngs"]
+        self._connection.rngs = state["rngs"]
         self.internalizer.state = state["internalization"]
-        self.internalizer.queries = state["queries"]
-        if self._relabeler is not None:
-            self._relabeler.stored = state["relabeler"]
+        self.internalizer.scheduler = state["queries"]
+        if state["coefficient"] is not None:
+            self.set_coefficient(state["coefficient"])
+        if self._relabeler is not None and state["relabeler"] is not None:
+            self._relabeler.known = state["relabeler"]
         for child, of_child in zip(self.children, state["children"], strict=True):
             child.load_state_dict(of_child)
 
     def _init_callback(self) -> None:
         check_algorithm(self.model)
+        check_learner(self.model, self._learner)
         self._is_off_policy = isinstance(self.model, OffPolicyAlgorithm)
-        self._connection = find_connection(self.training_env)
+        self._end_connection()  # if the last training was interrupted
+        spaces = self._connection.find(self.training_env)
         if self._internalizer is None:
-            seed = self.model.seed if self.seed is None else self.seed
-            self._rngs = presence_rngs(seed, self._connection.n_envs)
-            self._internalizer = make_internalizer(
-                self._connection.spaces(),
-                self.presence,
-                self.queries,
-                isr=self._given_isr,
-                isr_kwargs=self._isr_kwargs,
-                trainer_kwargs=self._trainer_kwargs,
-                store_kwargs=self._store_kwargs,
-                train_every=self.train_every,
-                seed=seed,
-                device=self.model.device,
-            )
-            self._internalizer.listeners += [child for child in self.children if child.needs_transitions]
-        self.isr.check_spaces(*self._connection.spaces())
-        if self._relabel and self._relabeler is None:
-            self._relabeler = ReplayRelabeler(self.model, self.isr)
+            self._internalizer = self._arguments.make(spaces, self._any_seed(), self.model.device)
+            self._internalizer.listeners += self.children
+        self.isr.check_spaces(*spaces)
+        if self._relabeler is not None:
+            self._relabeler.attach(self.model)
+        elif self._relabel:
+            self._relabeler = self._last.relabeler = ReplayRelabeler(self.model, self.isr)
+        self._learner = self.model
         self._children.init_callback(self.model)
 
     def _on_training_start(self) -> None:
+        check_callbacks(self.locals.get("callback"), self.model, ISRCallback)
+        self._last.append_to(self.locals.get("callback"), self._children)
         for child in self.children:
             _ = child.isr_callback  # no parent any more if the child was passed to learn, too
         self._follow_presence(0)
@@ -215,8 +214,8 @@ class ISRCallback(BaseCallback):
             self.isr.predict,
             self.internalizer.state.probability,
             self.coefficient,
-            self._rngs,
             self.internalizer.keeps_unattended,
+            self._any_seed(),
         )
         self._children.on_training_start(self.locals, self.globals)
 
@@ -229,8 +228,6 @@ class ISRCallback(BaseCallback):
         # SB3's off-policy rollouts have a step or so; it logs at some episode's end, right after this.
         if self._is_off_policy and (self.n_calls % MAX_WAIT == 0 or np.any(self.locals["dones"])):
             self._collect_and_log()
-        if self._relabeler is not None:  # last: SB3 has not stored this step yet, over what a training may relabel
-            self._relabeler.record(self._connection.last_internal_rewards())
         self._children.update_locals(self.locals)
         return self._children.on_step()
 
@@ -240,10 +237,21 @@ class ISRCallback(BaseCallback):
         self._children.on_rollout_end()
 
     def _on_training_end(self) -> None:
-        self.collect()
-        self._connection.disconnect()
-        self._rngs = self._connection.rngs()
+        self._end_connection()
+        self._last.remove()
         self._children.on_training_end()
+
+    def _add(self, records: Sequence[Record], progress: float) -> None:
+        for record in records:
+            self._reward_log.add(record.statistics, record.labels is not None)
+        self.internalizer.add(records, progress)
+
+    def _end_connection(self) -> None:
+        if self._internalizer is not None:
+            self._add(self._connection.end(), self._progress_at_step)
+
+    def _any_seed(self) -> int | None:
+        return self.model.seed if self.seed is None else self.seed
 
     def _progress(self) -> float:
         """Fraction of training that has passed."""
@@ -254,7 +262,8 @@ class ISRCallback(BaseCallback):
     def _follow_presence(self, n_steps: int) -> bool:
         """Train the ISR if the caregiver departs or it is time; returns whether the wrappers must be updated."""
         internalizer = self.internalizer
-        departs, has_changed = internalizer.advance(self._progress(), n_steps)
+        self._progress_at_step = self._progress()
+        departs, has_changed = internalizer.advance(self._progress_at_step, n_steps)
         is_due = internalizer.is_training_due()
         if departs or is_due:
             self.collect()
@@ -267,7 +276,7 @@ class ISRCallback(BaseCallback):
     def _collect_and_log(self) -> None:
         self.collect()
         self._learn_if(self.internalizer.query_if_due(self._progress()))
-        self._reward_log.write(self.logger, self.store.n_added)
+        self._reward_log.write(self.logger, self.internalizer.store.n_added)
 
     def _learn_if(self, has_labels: bool) -> None:
         if has_labels:
@@ -275,13 +284,5 @@ class ISRCallback(BaseCallback):
             self._update()
 
     def _update(self) -> None:
-        self._connection.update(self.isr.predict, self.internalizer.state.probability, self.coefficient)
-
-
-def _check_arguments(isr: Any, isr_kwargs: Any, coefficient: float, train_every: int | None) -> None:
-    if isr is not None and isr_kwargs is not None:
-        raise ValueError("isr_kwargs describe a new ISR, but isr is given too; leave one of them out.")
-    if train_every is not None and train_every < 1:
-        raise ValueError(f"train_every must be a number of steps, 1 or more, got {train_every!r}.")
-    if not np.isfinite(coefficient):
-        raise ValueError(f"coefficient must be finite, got {coefficient!r}.")
+        if self._internalizer is not None:
+            self._connection.update(self.isr.predict, self.internalizer.state.probability, self.coefficient)

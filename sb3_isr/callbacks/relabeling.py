@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.vec_env import VecTransposeImage
 
 from sb3_isr.common.batches import Array, Observations
+from sb3_isr.common.spaces import parts
 from sb3_isr.isr.model import InternalSocialReward
+from sb3_isr.labels.sampling import pair_hashes
+from sb3_isr.wrappers.isr_actions import ISRActions
+
+#: What is known of a reward in the buffer: its ``R_i`` (NaN: nothing), itself, and the hash of its transition.
+KNOWN = np.dtype([("internal_reward", np.float64), ("reward", np.float32), ("pair", np.uint64)])
+
+
+class _Step(NamedTuple):
+    """A step that the algorithm is about to store, unless a callback stops the training."""
+
+    buffer: ReplayBuffer
+    row: int
+    known: Array
+    next_observations: Any
+    is_stale: bool
 
 
 class ReplayRelabeler:
     """
     Remembers the ``R_i`` in each stored reward, and replaces it when the ISR has learned more.
 
-    Rewards stored while the caregiver was present are never changed. Only rewards are written, each in its place, so
-    this works with Dict buffers, n-step returns, ``optimize_memory_usage`` and a buffer that has wrapped around.
+    A row of the buffer is taken for a step of the learner only once the algorithm has stored the step there, and only
+    as long as the row still holds the step's observation, action and reward: users add transitions of their own, load
+    and reset buffers, and SB3 does not store the step at which a callback stops. All other rows are left alone, as are
+    rewards of steps that the caregiver attended.
+
+    Only rewards are written, each in its place, so this works with Dict buffers, n-step returns,
+    ``optimize_memory_usage`` and a buffer that has wrapped around.
 
     :param model: An off-policy algorithm.
     :param isr: The ISR.
@@ -28,35 +50,89 @@ class ReplayRelabeler:
     """
 
     def __init__(self, model: BaseAlgorithm, isr: InternalSocialReward) -> None:
-        buffer = getattr(model, "replay_buffer", None)
-        if not isinstance(buffer, ReplayBuffer):
+        self._isr = isr
+        self._coefficient = 1.0
+        self.attach(model)
+        self._buffer: ReplayBuffer = self._replay_buffer
+        #: What is known of each stored reward, ``[buffer_size, n_envs]``.
+        self.known = _nothing_known(self._buffer)
+        self._next_row = self._buffer.pos
+        self._step: _Step | None = None
+        self._has_relabelled = False
+
+    def attach(self, model: BaseAlgorithm) -> None:
+        """
+        Relabel the replay buffer of a learner from now on.
+
+        :param model: The learner.
+        :raises ValueError: If there is no replay buffer, or it does not hold what the ISR is given.
+        """
+        if not isinstance(getattr(model, "replay_buffer", None), ReplayBuffer):
             raise ValueError(
                 f"relabel=True replaces rewards in a replay buffer, but {type(model).__name__} has none; "
                 "leave it out for on-policy algorithms."
             )
-        if isr.action_space != model.action_space:
+        isr = self._isr
+        if isr.action_space != ISRActions(model.action_space, None).space:
             raise ValueError(
                 f"relabel=True needs the ISR's actions, {isr.action_space}, but the replay buffer holds the learner's "
                 f"own, {model.action_space}; leave it out if the environment has an isr_action_space."
             )
-        self._model = model
-        self._is_transposed = isr.observation_space != model.observation_space
-        if self._is_transposed and _transposed(isr.observation_space) != model.observation_space:
+        given, stored = parts(isr.observation_space), parts(model.observation_space)
+        self._transposed = {key for key in given if _is_transposed(given[key], stored.get(key))}
+        if {key: s for key, s in given.items() if key not in self._transposed} != {
+            key: s for key, s in stored.items() if key not in self._transposed
+        }:
             raise ValueError(
                 f"relabel=True needs the ISR's observations, {isr.observation_space}, but the replay buffer holds "
                 f"{model.observation_space}; put wrappers that change observations (VecFrameStack, for example) "
                 "inside VecISRReward."
             )
-        #: ``R_i`` in each stored reward, float64 ``[buffer_size, n_envs]``; NaN where there is none.
-        self.stored = np.full((buffer.buffer_size, buffer.n_envs), np.nan)
+        self._model: Any = model
 
-    def record(self, internal_rewards: Array) -> None:
+    def record(self, internal_rewards: Array, rewards: Array, actions: Array, next_observations: Any) -> None:
         """
-        Remember the internal rewards of a step. Called at each step, before the algorithm stores the transition.
+        Remember a step. Called at each step, right before the algorithm stores it, with what it is about to store.
 
         :param internal_rewards: ``R_i`` in the rewards of this step, ``[n_envs]``; NaN where there is none.
+        :param rewards: The rewards as the learner received them, ``[n_envs]``.
+        :param actions: The learner's actions as the buffer holds them, ``[n_envs, *shape]``.
+        :param next_observations: The learner's next observations, the object itself.
         """
-        self.stored[self._buffer.pos] = internal_rewards
+        self.confirm()
+        buffer, model = self._buffer, self._model
+        normalize = model.get_vec_normalize_env()
+        observations = model._last_obs if normalize is None else model._last_original_obs
+        known = np.empty(buffer.n_envs, KNOWN)
+        known["internal_reward"] = internal_rewards
+        known["reward"] = rewards if normalize is None else normalize.get_original_reward()
+        known["pair"] = pair_hashes(_like(buffer.observations, observations), _like(buffer.actions, actions))
+        self._step = _Step(buffer, buffer.pos, known, next_observations, self._has_relabelled)
+        self._has_relabelled = False
+
+    def confirm(self) -> None:
+        """Look whether the last recorded step was stored, and forget the rows that were overwritten since."""
+        step, self._step = self._step, None
+        buffer = self._replay_buffer
+        if buffer is not self._buffer:
+            if buffer.rewards.shape != self.known.shape:
+                self.known = _nothing_known(buffer)
+            self._buffer, self._next_row = buffer, buffer.pos
+        is_stored = (
+            step is not None
+            and step.buffer is buffer
+            # SB3 sets it when it has stored a step, and not if a callback stops the training at the step.
+            and self._model._last_obs is step.next_observations
+        )
+        if is_stored and step is not None:
+            self.known[step.row] = step.known
+            self._next_row = (step.row + 1) % buffer.buffer_size
+        n_added_by_others = (buffer.pos - self._next_row) % buffer.buffer_size
+        overwritten = (self._next_row + np.arange(n_added_by_others)) % buffer.buffer_size
+        self.known["internal_reward"][overwritten] = np.nan
+        self._next_row = buffer.pos
+        if is_stored and step is not None and step.is_stale:
+            self._replace(np.full(buffer.n_envs, step.row), np.arange(buffer.n_envs))
 
     def relabel(self, isr: InternalSocialReward, coefficient: float) -> None:
         """
@@ -65,42 +141,72 @@ class ReplayRelabeler:
         :param isr: The ISR as it is now.
         :param coefficient: ``R_i`` is multiplied by it.
         """
-        buffer = self._buffer
-        rows, envs = np.nonzero(~np.isnan(self.stored))
+        self.confirm()
+        self._isr, self._coefficient, self._has_relabelled = isr, coefficient, True
+        rows, envs = np.nonzero(~np.isnan(self.known["internal_reward"]))
         for start in range(0, len(rows), 4096):
-            index = rows[start : start + 4096], envs[start : start + 4096]
-            internal_rewards = coefficient * isr.predict(
-                self._observations(buffer, index, isr.observation_space), self._actions(buffer, index, isr.action_space)
-            ).astype(float)
-            buffer.rewards[index] += internal_rewards - self.stored[index]
-            self.stored[index] = internal_rewards
+            self._replace(rows[start : start + 4096], envs[start : start + 4096])
 
     @property
-    def _buffer(self) -> ReplayBuffer:
-        buffer = self._model.replay_buffer  # type: ignore[attr-defined]  # load_replay_buffer replaces it
+    def _replay_buffer(self) -> ReplayBuffer:
+        buffer = self._model.replay_buffer  # load_replay_buffer replaces it
         assert isinstance(buffer, ReplayBuffer)
         return buffer
 
-    def _observations(self, buffer: ReplayBuffer, index: Any, space: gym.Space[Any]) -> Observations:
-        if isinstance(space, spaces.Dict):
-            assert isinstance(buffer.observations, dict)
-            return {key: self._observation(buffer.observations[key][index], sub) for key, sub in space.spaces.items()}
-        return self._observation(buffer.observations[index], space)
+    def _replace(self, rows: Array, envs: Array) -> None:
+        buffer, known = self._buffer, self.known[rows, envs]
+        pairs = pair_hashes(_select(buffer.observations, (rows, envs)), buffer.actions[rows, envs])
+        is_there = (pairs == known["pair"]) & (buffer.rewards[rows, envs] == known["reward"])
+        self.known["internal_reward"][rows[~is_there], envs[~is_there]] = np.nan
+        is_ours = is_there & ~np.isnan(known["internal_reward"])
+        index = rows[is_ours], envs[is_ours]
+        if not is_ours.any():
+            return
+        internal_rewards = self._coefficient * self._isr.predict(self._observations(index), self._actions(index))
+        buffer.rewards[index] += internal_rewards.astype(float) - known["internal_reward"][is_ours]
+        self.known["internal_reward"][index] = internal_rewards
+        self.known["reward"][index] = buffer.rewards[index]
 
-    def _observation(self, stored: Array, space: gym.Space[Any]) -> Array:
-        if self._is_transposed and stored.shape[1:] != space.shape:
+    def _observations(self, index: Any) -> Observations:
+        space = self._isr.observation_space
+        stored = _select(self._buffer.observations, index)
+        if isinstance(stored, dict):
+            return {key: self._observation(key, stored[key], sub) for key, sub in parts(space).items()}
+        return self._observation("", stored, space)
+
+    def _observation(self, key: str, stored: Array, space: gym.Space[Any]) -> Array:
+        if key in self._transposed:
             stored = np.moveaxis(stored, 1, -1)
         return stored.reshape(-1, *(space.shape or ()))
 
-    def _actions(self, buffer: ReplayBuffer, index: Any, space: gym.Space[Any]) -> Array:
-        actions = buffer.actions[index].reshape(-1, *(space.shape or ()))
+    def _actions(self, index: Any) -> Array:
+        space = self._isr.action_space
+        actions = self._buffer.actions[index].reshape(-1, *(space.shape or ()))
         # The buffer holds actions scaled to [-1, 1]; the ISR learned from the unscaled ones.
         return np.asarray(self._model.policy.unscale_action(actions)) if isinstance(space, spaces.Box) else actions
 
 
-def _transposed(space: gym.Space[Any]) -> gym.Space[Any]:
-    """What VecTransposeImage, which SB3 adds outermost by itself, makes of a space."""
-    if isinstance(space, spaces.Dict):
-        return spaces.Dict({key: _transposed(sub) for key, sub in space.spaces.items()})
-    is_image = isinstance(space, spaces.Box) and len(space.shape) == 3 and space.dtype == np.uint8
-    return VecTransposeImage.transpose_space(space) if is_image else space  # type: ignore[arg-type]
+def _nothing_known(buffer: ReplayBuffer) -> Array:
+    known = np.zeros(buffer.rewards.shape, KNOWN)
+    known["internal_reward"] = np.nan
+    return known
+
+
+def _select(observations: Any, index: Any) -> Any:
+    if isinstance(observations, dict):
+        return {key: value[index] for key, value in observations.items()}
+    return observations[index]
+
+
+def _like(stored: Any, given: Any) -> Any:
+    """What a row of the buffer holds once the given batch is written into it."""
+    if isinstance(stored, dict):
+        return {key: _like(value, given[key]) for key, value in stored.items()}
+    return np.reshape(given, stored.shape[1:]).astype(stored.dtype)
+
+
+def _is_transposed(given: gym.Space[Any], stored: gym.Space[Any] | None) -> bool:
+    """Whether the learner gets a space's images as VecTransposeImage, which SB3 adds outermost, turns them."""
+    if given == stored or not isinstance(given, spaces.Box) or not is_image_space(given):
+        return False
+    return not is_image_space_channels_first(given) and VecTransposeImage.transpose_space(given) == stored

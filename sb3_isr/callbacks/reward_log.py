@@ -6,6 +6,7 @@ import warnings
 
 from stable_baselines3.common.logger import Logger
 
+from sb3_isr.isr.training import TrainingMetrics
 from sb3_isr.wrappers.reward_statistics import RewardStatistics
 
 
@@ -46,6 +47,19 @@ class RewardLog:
         if statistics.episodes:
             logger.record_mean("isr/social_return", statistics.social_return / statistics.episodes)
             self._warn_if_there_are_no_labels(statistics)
+
+    def write_training(self, logger: Logger, metrics: TrainingMetrics, step: int | None) -> None:
+        """
+        Log how well a training of the ISR went.
+
+        :param logger: The logger.
+        :param metrics: The results.
+        :param step: The step, to print them too; None not to.
+        """
+        logger.record("isr/train_loss", metrics.train_loss)
+        logger.record("isr/held_out_mse", metrics.held_out_mse)
+        if step is not None:
+            print(f"ISR trained at step {step} on {metrics.n_labels} labels: held-out MSE {metrics.held_out_mse:.2g}")
 
     def _warn_if_there_are_no_labels(self, statistics: RewardStatistics) -> None:
         if statistics.presence and not self._has_labels and not self._has_warned:

@@ -11,21 +11,28 @@ from gymnasium import spaces
 from gymnasium.vector.utils import create_empty_array
 from numpy.typing import NDArray
 
+from sb3_isr.common.numbers import MAX_FLOAT
+
 Array = NDArray[Any]
+#: Larger integers are not told apart by double precision, in which they are encoded.
+MAX_INTEGER = 2**53
 #: A batch of n observations: an array ``[n, *shape]``, or one for each key of a Dict space.
 Observations = Array | dict[str, Array]
 
 
 def check_batch(name: str, batch: Observations, space: gym.Space[Any], n: int | None = None) -> int:
     """
-    Check that a batch has the shape that its space gives it, and that its numbers are finite.
+    Check that a batch has the shape that its space gives it, and that its numbers can be told apart by a network.
+
+    A Box's numbers may lie outside of its bounds (noise and rounding lead there), but the others must be elements of
+    their space.
 
     :param name: What the batch holds, for the error's text.
     :param batch: Array ``[n, *space.shape]``; for a Dict space a dictionary of such arrays.
     :param space: The space of one element.
     :param n: The expected number of elements, if known.
     :return: The number of elements.
-    :raises ValueError: If the shape does not fit or a number is not finite.
+    :raises ValueError: If the shape does not fit, or a number is not finite, too large or not in its space.
     """
     if isinstance(space, spaces.Dict):
         if not isinstance(batch, dict) or batch.keys() != space.spaces.keys():
@@ -40,9 +47,65 @@ def check_batch(name: str, batch: Observations, space: gym.Space[Any], n: int | 
     if array.ndim == 0 or array.shape[1:] != space.shape or (n is not None and len(array) != n):
         expected = ", ".join(["n" if n is None else str(n), *map(str, space.shape or ())])
         raise ValueError(f"{name} must have the shape [{expected}] of {space}, got {list(array.shape)}.")
-    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be numbers of {space}, got the dtype {array.dtype}.")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)][0]} among them.")
+    if isinstance(space, spaces.Box):
+        _check_size(name, array)
+    else:
+        _check_elements(name, array, space)
     return len(array)
+
+
+def _check_size(name: str, array: Array) -> None:
+    if array.dtype.itemsize < 8:
+        return
+    limit = MAX_FLOAT if array.dtype.kind == "f" else MAX_INTEGER
+    if (is_beyond := (array > limit) | (array < -limit)).any():
+        raise ValueError(
+            f"{name} must lie within +-{limit:g}, beyond which networks cannot tell numbers apart, got "
+            f"{array[is_beyond][0]} among them; scale them, or subtract an offset, in a wrapper of the environment."
+        )
+
+
+def _check_elements(name: str, array: Array, space: Any) -> None:
+    low = getattr(space, "start", 0)
+    n = space.n if isinstance(space, spaces.Discrete) else getattr(space, "nvec", 2)
+    is_none = (array < low) | (array - low >= n)
+    if array.dtype.kind == "f":
+        is_none |= array != np.floor(array)
+    if is_none.any():
+        raise ValueError(
+            f"{name} must be elements of {space}, got {array[is_none][0]} among them; give what the environment itself "
+            "returns or is told, or correct its space."
+        )
+
+
+def cast_batch(name: str, batch: Observations, like: Observations) -> Observations:
+    """
+    Convert a batch to the dtypes of another one.
+
+    :param name: What the batch holds, for the error's text.
+    :param batch: Array ``[n, ...]`` or a dictionary of such arrays.
+    :param like: The other batch.
+    :return: The same numbers, or where they are floats the nearest ones.
+    :raises ValueError: If an integer dtype does not have a number, or a float one would make it infinite.
+    """
+    if isinstance(like, dict):
+        assert isinstance(batch, dict)
+        return {key: np.asarray(cast_batch(f"{name}[{key!r}]", batch[key], array)) for key, array in like.items()}
+    array = np.asarray(batch)
+    if array.dtype == like.dtype:
+        return array
+    with np.errstate(all="ignore"):
+        cast = array.astype(like.dtype)
+    if (is_other := ~np.isfinite(cast) if cast.dtype.kind == "f" else cast != array).any():
+        raise ValueError(
+            f"{name} must be numbers of their space's dtype {cast.dtype}, got {array[is_other][0]} among them; give "
+            "the space the dtype of what the environment returns."
+        )
+    return cast
 
 
 def index_batch(batch: Observations, index: Any) -> Observations:

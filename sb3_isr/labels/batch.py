@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sb3_isr.common.batches import Array, Observations, concatenate_batches, index_batch
+from sb3_isr.common.batches import Array, Observations, cast_batch, concatenate_batches, index_batch, write_batch
 
 
 class LabelBatch(NamedTuple):
@@ -23,14 +23,39 @@ class LabelBatch(NamedTuple):
     actions: Array
     social_rewards: Array
 
-    def select(self, index: Array) -> LabelBatch:
+    def select(self, index: Array | slice) -> LabelBatch:
         """
         Select some of the labels.
 
-        :param index: Which of them, int ``[k]``.
+        :param index: Which of them, int ``[k]``, or a slice.
         :return: These labels, in the order of ``index``.
         """
         return LabelBatch(index_batch(self.observations, index), self.actions[index], self.social_rewards[index])
+
+    def write(self, index: Array, batch: LabelBatch) -> None:
+        """
+        Replace some of the labels, in place.
+
+        :param index: Which of them, int ``[k]``.
+        :param batch: The new ones, ``k`` of them.
+        """
+        write_batch(self.observations, index, batch.observations)
+        self.actions[index] = batch.actions
+        self.social_rewards[index] = batch.social_rewards
+
+    def cast(self, like: LabelBatch) -> LabelBatch:
+        """
+        Convert to the dtypes of another batch.
+
+        :param like: The other batch.
+        :return: The same numbers, or where they are floats the nearest ones.
+        :raises ValueError: If an integer dtype does not have a number, or a float one would make it infinite.
+        """
+        return LabelBatch(
+            cast_batch("The labels' observations", self.observations, like.observations),
+            np.asarray(cast_batch("The labels' actions", self.actions, like.actions)),
+            np.asarray(cast_batch("The labels' social rewards", self.social_rewards, like.social_rewards)),
+        )
 
     @staticmethod
     def concatenate(batches: Sequence[LabelBatch]) -> LabelBatch:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 from gymnasium.vector.utils import create_empty_array
 
-from sb3_isr.common.batches import Observations, check_batch, index_batch, write_batch
+from sb3_isr.common.arguments import number, whole_number
+from sb3_isr.common.batches import Array, check_batch
+from sb3_isr.common.memory import total_memory
+from sb3_isr.common.numbers import MAX_FLOAT
+from sb3_isr.labels import label_file
 from sb3_isr.labels.batch import LabelBatch
 from sb3_isr.labels.label_range import LabelRange
 from sb3_isr.labels.sampling import BalancedSampler
@@ -21,12 +25,15 @@ class LabelStore:
     """
     Holds the newest labels, in the dtypes of the spaces, and keeps a random part of them out of training.
 
+    The actions of an integer Box are held as float64, since algorithms tell the environment fractions, whatever its
+    dtype.
+
     :param observation_space: The learner's observation space.
     :param action_space: The environment's action space.
     :param capacity: The largest number of labels held; beyond it the oldest are overwritten.
     :param held_out: Each label's probability of being held out, in [0, 1). Held-out labels are never trained on.
     :param seed: Seeds the choice of the held-out part and the drawing of batches.
-    :raises ValueError: If ``capacity`` or ``held_out`` is out of range.
+    :raises ValueError: If an argument is out of range, or ``capacity`` labels need more memory than there is.
     """
 
     def __init__(
@@ -37,24 +44,14 @@ class LabelStore:
         held_out: float = 0.1,
         seed: int | None = None,
     ) -> None:
-        if capacity < 1:
-            raise ValueError(f"The label store's capacity must be at least 1, got {capacity}.")
-        if not 0.0 <= held_out < 1.0:
-            raise ValueError(f"The held-out fraction must lie in [0, 1), or nothing is trained on, got {held_out!r}.")
         self.observation_space = observation_space
         self.action_space = action_space
-        self.capacity = capacity
-        self.held_out = held_out
+        self.capacity = whole_number("capacity", capacity)
+        self.held_out = number("held_out", held_out, "[0, 1)")
         #: Number of labels ever added; the store holds the newest ``capacity`` of them.
         self.n_added = 0
-        self._rng = np.random.default_rng(seed)
-        # Pages of zeros that are never written take no memory.
-        self._labels = LabelBatch(
-            create_empty_array(observation_space, capacity, fn=np.zeros),  # type: ignore[arg-type]
-            np.asarray(create_empty_array(action_space, capacity, fn=np.zeros)),
-            np.zeros(capacity, np.float32),
-        )
-        self._is_held_out = np.zeros(capacity, bool)
+        self._rng = np.random.default_rng(None if seed is None else whole_number("seed", seed, low=0))
+        self._labels, self._is_held_out = self._allocate()
         self._sampler: BalancedSampler | None = None
 
     def __len__(self) -> int:
@@ -75,20 +72,16 @@ class LabelStore:
         Copy labels into the store.
 
         :param batch: The labels.
-        :raises ValueError: If a shape does not fit the spaces or a number is not finite. Nothing is then added.
+        :raises ValueError: If a shape does not fit the spaces, or a number is not finite, not in its space, or would be
+            another one in the store's dtype. Nothing is then added.
         """
-        rewards = np.asarray(batch.social_rewards, dtype=np.float32)
-        if rewards.ndim != 1 or not np.isfinite(rewards).all():
-            raise ValueError(f"Labels must be finite numbers in an array of shape [n], got {batch.social_rewards!r}.")
-        check_batch("The labels' observations", batch.observations, self.observation_space, len(rewards))
-        check_batch("The labels' actions", batch.actions, self.action_space, len(rewards))
-        newest = slice(max(0, len(rewards) - self.capacity), None)
-        index = (self.n_added + np.arange(len(rewards))[newest]) % self.capacity
-        write_batch(self._labels.observations, index, index_batch(batch.observations, newest))
-        self._labels.actions[index] = batch.actions[newest]
-        self._labels.social_rewards[index] = rewards[newest]
+        labels = self._checked(batch)
+        n = len(labels.social_rewards)
+        newest = slice(max(0, n - self.capacity), None)
+        index = (self.n_added + np.arange(n)[newest]) % self.capacity
+        self._labels.write(index, labels.select(newest))
         self._is_held_out[index] = self._rng.random(len(index)) < self.held_out
-        self.n_added += len(rewards)
+        self.n_added += n
         self._sampler = None
 
     def sample(self, batch_size: int) -> LabelBatch:
@@ -131,45 +124,78 @@ class LabelStore:
         """
         Write the labels, which of them are held out, and the generator's state, to an npz file without pickles.
 
-        :param path: The file.
+        :param path: The file; an existing one is replaced only once the new one is complete.
         """
-        observations = self._labels.observations
-        by_key = observations if isinstance(observations, dict) else {"": observations}
         stored = slice(len(self))
-        arrays: dict[str, Any] = {f"observations/{key}": value[stored] for key, value in by_key.items()}
-        arrays["actions"] = self._labels.actions[stored]
-        arrays["social_rewards"] = self._labels.social_rewards[stored]
-        arrays["is_held_out"] = self._is_held_out[stored]
-        arrays["state"] = json.dumps({"n_added": self.n_added, "generator": self._rng.bit_generator.state})
-        np.savez(path, **arrays)
+        arrays = {name: array[stored] for name, array in _by_name(self._labels, self._is_held_out).items()}
+        label_file.write(path, arrays, self.n_added, self._rng)
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """
         Replace the labels by those that :meth:`save` wrote from a store of the same spaces and capacity.
 
+        The file may come from a stranger: it takes no more memory than another store of this size. If it is refused,
+        this store is unchanged.
+
         :param path: The file.
-        :raises ValueError: If the labels do not fit this store.
+        :raises LabelFileError: A ValueError, if the file is damaged, or its labels do not fit this store.
+        :raises OSError: If the file does not exist or may not be read.
         """
-        with np.load(path) as file:
-            state = json.loads(str(file["state"]))
-            rewards = file["social_rewards"]
-            if len(rewards) != min(state["n_added"], self.capacity):
-                raise ValueError(
-                    f"{os.fspath(path)!r} holds {len(rewards)} labels of {state['n_added']}, which does not fit a "
-                    f"store of capacity {self.capacity}; create the store with the capacity it had."
-                )
-            observations: Observations = {
-                name.removeprefix("observations/"): file[name] for name in file.files if name.startswith("observations")
-            }
-            if not isinstance(self._labels.observations, dict):
-                observations = observations[""]
-            check_batch("The file's observations", observations, self.observation_space, len(rewards))
-            check_batch("The file's actions", file["actions"], self.action_space, len(rewards))
-            stored = slice(len(rewards))
-            write_batch(self._labels.observations, stored, observations)
-            self._labels.actions[stored] = file["actions"]
-            self._labels.social_rewards[stored] = rewards
-            self._is_held_out[stored] = file["is_held_out"]
-        self.n_added = state["n_added"]
-        self._rng.bit_generator.state = state["generator"]
+        labels, is_held_out = self._allocate()
+        with label_file.opened(path, _by_name(labels, is_held_out)) as file:
+            n = min(file.n_added, self.capacity)
+            for name, array in _by_name(labels, is_held_out).items():
+                array[:n] = file.read(name, n)
+            self._checked(labels.select(slice(n)))
+            self.n_added, self._rng = file.n_added, file.rng
+        self._labels, self._is_held_out = labels, is_held_out
         self._sampler = None
+
+    def _allocate(self) -> tuple[LabelBatch, Array]:
+        """Make arrays for ``capacity`` labels: pages of zeros that are never written take no memory."""
+        n_bytes = sum(array.nbytes for array in _by_name(*self._zeros(1)).values())
+        memory = total_memory()
+        try:
+            if memory is None or self.capacity * n_bytes <= memory:
+                return self._zeros(self.capacity)
+        except MemoryError:
+            pass
+        here = "what this machine can give" if memory is None else f"this machine's {memory / 2**30:.3g} GiB"
+        fitting = max(1, (memory or 2**32) // 4 // n_bytes)
+        raise ValueError(
+            f"The label store must fit into memory, but capacity={self.capacity} labels of {n_bytes:,} bytes each need "
+            f"{self.capacity * n_bytes / 2**30:,.4g} GiB, more than {here}; give it a smaller capacity, as in "
+            f'ISRCallback(store_kwargs={{"capacity": {fitting}}}), or the environment smaller observations.'
+        )
+
+    def _zeros(self, n: int) -> tuple[LabelBatch, Array]:
+        actions = self.action_space
+        is_integer_box = isinstance(actions, spaces.Box) and actions.dtype.kind != "f"
+        labels = LabelBatch(
+            create_empty_array(self.observation_space, n, fn=np.zeros),  # type: ignore[arg-type]
+            np.zeros((n, *(actions.shape or ())), np.float64 if is_integer_box else actions.dtype),
+            np.zeros(n, np.float32),
+        )
+        return labels, np.zeros(n, bool)
+
+    def _checked(self, batch: LabelBatch) -> LabelBatch:
+        """The labels in the store's dtypes, if they fit."""
+        rewards = np.asarray(batch.social_rewards)
+        if rewards.ndim != 1 or rewards.dtype.kind not in "biuf" or not (np.abs(rewards) <= MAX_FLOAT).all():
+            raise ValueError(f"Labels must be finite numbers in an array of shape [n], got {batch.social_rewards!r}.")
+        check_batch("The labels' observations", batch.observations, self.observation_space, len(rewards))
+        check_batch("The labels' actions", batch.actions, self.action_space, len(rewards))
+        return batch._replace(social_rewards=rewards).cast(self._labels)
+
+
+def _by_name(labels: LabelBatch, is_held_out: Array) -> dict[str, Array]:
+    """The arrays as they are named in a file."""
+    observations = labels.observations
+    by_key = observations if isinstance(observations, dict) else {"": observations}
+    named = {f"observations/{key}": value for key, value in by_key.items()}
+    return {
+        **named,
+        "actions": labels.actions,
+        "social_rewards": labels.social_rewards,
+        "is_held_out": is_held_out,
+    }

@@ -8,15 +8,25 @@ leaves half way"). YAML and command lines write them as text, ``leave_at_0.5``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from sb3_isr.common.arguments import number
+from sb3_isr.common.numbers import as_number
 
 PresenceSchedule = Callable[[float], float]
 
 
-def _check_fraction(name: str, value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"{name} is a fraction of training and must lie in [0, 1], got {value!r}.")
+def _check_fractions(schedule: Any, *names: str) -> None:
+    """Check attributes of a frozen dataclass, and convert them to Python's numbers."""
+    for name in names:
+        value = number(name, getattr(schedule, name))
+        if not 0.0 <= value <= 1.0:
+            remedy = f"for {value:g} % write {value / 100:g}" if 1.0 < value <= 100.0 else "divide steps by all steps"
+            raise ValueError(f"{name} is a fraction of training and must lie in [0, 1], got {value!r}; {remedy}.")
+        object.__setattr__(schedule, name, value)
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class LeaveAt:
     departure: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_fraction("departure", self.departure)
+        _check_fractions(self, "departure")
 
     def __call__(self, progress_remaining: float) -> float:
         """Return the probability of presence."""
@@ -68,8 +78,7 @@ class Fade:
     end: float = 0.75
 
     def __post_init__(self) -> None:
-        _check_fraction("start", self.start)
-        _check_fraction("end", self.end)
+        _check_fractions(self, "start", "end")
         if self.end <= self.start:
             raise ValueError(
                 f"Fade must end after it starts, got start={self.start!r}, end={self.end!r}; "
@@ -97,9 +106,7 @@ class Visits:
     duration: float = 0.01
 
     def __post_init__(self) -> None:
-        _check_fraction("departure", self.departure)
-        _check_fraction("period", self.period)
-        _check_fraction("duration", self.duration)
+        _check_fractions(self, "departure", "period", "duration")
         if self.duration >= self.period:
             raise ValueError(
                 f"A visit must be shorter than the period between departures, got period={self.period!r}, "
@@ -129,11 +136,11 @@ def presence_schedule(presence: str | PresenceSchedule) -> PresenceSchedule:
         (numbers in the order of the class's arguments), or any callable from the progress that remains, 1 to 0,
         to a probability.
     :return: The schedule.
-    :raises ValueError: If the text is none of these, or a number is out of range.
+    :raises ValueError: If it is none of these, or a number is out of range.
     """
-    if callable(presence):
+    if callable(presence) and not isinstance(presence, type):
         return presence
-    for name, (schedule, n_numbers) in _SCHEDULES.items():
+    for name, (schedule, n_numbers) in _SCHEDULES.items() if isinstance(presence, str) else ():
         if presence == name or presence.startswith(f"{name}_"):
             try:
                 numbers = [float(number) for number in presence[len(name) + 1 :].split("_") if number]
@@ -143,8 +150,9 @@ def presence_schedule(presence: str | PresenceSchedule) -> PresenceSchedule:
                 break
             return schedule(*numbers)  # type: ignore[no-any-return]
     raise ValueError(
-        f"A presence schedule is written always, never, leave_at_0.5, fade_0.25_0.75 or visits_0.5_0.1_0.01, "
-        f"got {presence!r}."
+        "A presence schedule is written always, never, leave_at_0.5, fade_0.25_0.75 or visits_0.5_0.1_0.01, where "
+        "numbers are fractions of training, or is an object as LeaveAt(0.5), or a function of the progress that "
+        f"remains, got {presence!r}."
     )
 
 
@@ -158,10 +166,14 @@ def attendance_probability(presence: PresenceSchedule, progress_remaining: float
     :return: The probability that the caregiver attends an episode that starts now, in [0, 1].
     :raises ValueError: If the schedule returns something else.
     """
-    probability = float(presence(min(1.0, progress_remaining)))
+    returned = presence(min(1.0, progress_remaining))
+    try:
+        probability = as_number(returned)
+    except ValueError:
+        probability = math.nan
     if not 0.0 <= probability <= 1.0:
         raise ValueError(
-            f"A presence schedule must return a probability in [0, 1], but {presence!r} returned {probability!r} "
+            f"A presence schedule must return a probability in [0, 1], but {presence!r} returned {returned!r} "
             f"at progress_remaining={progress_remaining:.3f}; clip it there."
         )
     return probability

@@ -8,10 +8,12 @@ a schedule as text, ``uncertainty_500``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
+from sb3_isr.common.arguments import number, whole_number
 from sb3_isr.common.batches import Array, index_batch
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.batch import QueryPool
@@ -59,12 +61,8 @@ class RandomQueries(QuerySchedule):
 
     def __post_init__(self) -> None:
         for name in ("budget", "n_rounds", "window"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}.")
-        if not 0.0 <= self.attended_fraction <= 1.0:
-            raise ValueError(
-                f"attended_fraction is a fraction of the budget and must lie in [0, 1], got {self.attended_fraction!r}."
-            )
+            object.__setattr__(self, name, whole_number(name, getattr(self, name)))
+        object.__setattr__(self, "attended_fraction", number("attended_fraction", self.attended_fraction, "[0, 1]"))
 
     def choose(self, pool: QueryPool, n: int, isr: InternalSocialReward, rng: np.random.Generator) -> Array:
         """
@@ -140,14 +138,17 @@ def query_schedule(queries: str | QuerySchedule) -> QuerySchedule:
 
     :param queries: ``all``, ``random_500`` or ``uncertainty_500``; the number is the budget.
     :return: The schedule.
-    :raises ValueError: If the text is none of these.
+    :raises ValueError: If it is none of these, and no schedule that can be carried out.
     """
-    if isinstance(queries, QuerySchedule):
+    if isinstance(queries, AllQueries | RandomQueries):
         return queries
     if queries == "all":
         return AllQueries()
-    name, _, budget = str(queries).rpartition("_")
+    name, _, budget = queries.rpartition("_") if isinstance(queries, str) else ("", "", "")
     kinds: dict[str, type[RandomQueries]] = {"random": RandomQueries, "uncertainty": UncertaintyQueries}
-    if name not in kinds or not budget.isdigit():
-        raise ValueError(f"A query schedule is written all, random_500 or uncertainty_500, got {queries!r}.")
+    if name not in kinds or not re.fullmatch("[0-9]+", budget):
+        raise ValueError(
+            "A query schedule is written all, random_500 or uncertainty_500, where the number is the budget of labels, "
+            f"or is AllQueries(), RandomQueries(...) or a class derived from that one, got {queries!r}."
+        )
     return kinds[name](int(budget))

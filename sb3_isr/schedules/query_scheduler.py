@@ -10,7 +10,7 @@ from sb3_isr.common.batches import Array
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.batch import LabelBatch, QueryPool
 from sb3_isr.schedules.presence import PresenceSchedule, attendance_probability
-from sb3_isr.schedules.queries import AllQueries, QuerySchedule, RandomQueries
+from sb3_isr.schedules.queries import QuerySchedule, RandomQueries, query_schedule
 
 #: Number of equal parts of training in which the presence schedule is evaluated, to spread labels over them.
 N_PARTS = 1000
@@ -151,16 +151,10 @@ def make_scheduler(schedule: QuerySchedule, presence: PresenceSchedule, rng: np.
     :param presence: When the caregiver attends.
     :param rng: Source of randomness.
     :return: The scheduler.
-    :raises ValueError: If the schedule is of another kind.
+    :raises ValueError: If the schedule is another one than :func:`~sb3_isr.schedules.queries.query_schedule` knows.
     """
-    if isinstance(schedule, RandomQueries):
-        return BudgetScheduler(schedule, presence, rng)
-    if isinstance(schedule, AllQueries):
-        return QueryScheduler()
-    raise ValueError(
-        f"A query schedule must be AllQueries or inherit from RandomQueries, got {schedule!r}; write your own as a "
-        "subclass of RandomQueries with another choose."
-    )
+    schedule = query_schedule(schedule)  # every other kind would count as all queries
+    return BudgetScheduler(schedule, presence, rng) if isinstance(schedule, RandomQueries) else QueryScheduler()
 
 
 def _share(cumulated: Array, progress: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,7 +24,8 @@ class RewardComposer:
     """
     Turns the true rewards of environments that step together into utilities, and records what happened.
 
-    Until something is connected it returns rewards as they come.
+    Until something is connected it returns rewards as they come. So it does, while connected, at each step that must be
+    announced and is not: somebody else than the learner steps, in an evaluation or after an interrupt.
 
     :param n_envs: Number of environments that step together.
     :param isr_actions: The actions that the ISR is given.
@@ -37,6 +40,9 @@ class RewardComposer:
         self._is_permanent = False
         self._internal_reward: InternalReward | None = None
         self._coefficient = 1.0
+        self._only_announced = False
+        self._is_announced = False
+        self._is_for_learning = False
         self._no_internal_rewards = np.full(n_envs, np.nan)
         self._nowhere = np.zeros(n_envs, bool)
         #: ``R_i`` in the utilities of the last step, ``[n_envs]``; NaN where the caregiver attended.
@@ -52,6 +58,7 @@ class RewardComposer:
         coefficient: float = 1.0,
         rngs: Sequence[np.random.Generator] | None = None,
         keeps_unattended: bool = False,
+        only_announced: bool = False,
     ) -> None:
         """
         Turn rewards into utilities from now on.
@@ -61,6 +68,7 @@ class RewardComposer:
         :param coefficient: ``R_i`` is multiplied by it; with 0 the internal reward is not computed.
         :param rngs: One generator for each environment, from which its caregiver's presence is drawn.
         :param keeps_unattended: Whether to record transitions that the caregiver does not attend, too.
+        :param only_announced: Whether only the steps that are announced, see :meth:`announce_step`, are the learner's.
         :raises ValueError: If an ISR is connected for good.
         """
         if self._is_permanent:
@@ -70,6 +78,8 @@ class RewardComposer:
             )
         self.attendance.rngs = list(rngs or np.random.default_rng().spawn(self.n_envs))
         self.recorder.keeps_unattended = keeps_unattended
+        self._only_announced = only_announced
+        self._is_announced = False
         self.update(internal_reward, probability, coefficient)
 
     def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
@@ -84,12 +94,18 @@ class RewardComposer:
         self._coefficient = coefficient
         self.attendance.probability = probability
 
+    def announce_step(self) -> None:
+        """Announce that the next step is the learner's, unless the environments are reset before it."""
+        self._is_announced = True
+
     def disconnect(self) -> None:
         """Leave rewards as they come from now on. The attendance of the running episodes is remembered."""
         self._internal_reward = None
 
     def reset(self) -> None:
         """Start an episode in every environment."""
+        self._is_announced = False
+        self._is_for_learning = _is_called_by("_setup_learn")
         self.attendance.end_episodes(True)
         self.recorder.reset()
 
@@ -120,11 +136,20 @@ class RewardComposer:
         :param infos: ``social_reward`` is the caregiver's label; without the key there is none.
         :param idle: Where the learner did nothing, bool ``[n_envs]``: ``R_i`` is 0 and there is no label; None for
             nowhere.
-        :return: The utilities in a fresh floating array ``[n_envs]``; the rewards themselves if unconnected.
+        :return: The utilities in a fresh floating array ``[n_envs]``; the rewards themselves if unconnected, or if the
+            step is not the learner's.
         :raises ValueError: If a label is not one finite number, or social reward would be left in the utility.
         """
         dones = np.asarray(dones, bool)  # SuperSuit's are uint8
-        if self._internal_reward is None:
+        is_learners, self._is_announced = self._is_announced or not self._only_announced, False
+        if self._internal_reward is None or not is_learners:
+            if self._is_for_learning and self._internal_reward is None:
+                self._is_for_learning = False
+                warnings.warn(
+                    "A learner learns in environments with an ISR wrapper, but no ISRCallback is connected to it, so "
+                    "that nothing is internalized; pass one to learn: model.learn(..., callback=ISRCallback(...)).",
+                    stacklevel=2,
+                )
             self.attendance.end_episodes(dones)
             return rewards
         rewards = np.broadcast_to(rewards, self.n_envs)
@@ -159,3 +184,11 @@ class RewardComposer:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the callback's ISR out: a checkpoint of the environments holds no copy of it."""
         return {**vars(self), "_internal_reward": self._internal_reward if self._is_permanent else None}
+
+
+def _is_called_by(name: str) -> bool:
+    """Whether a reset, through however many wrappers, is that of a function."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_name == "reset":
+        frame = frame.f_back
+    return frame.f_code.co_name == name

@@ -30,10 +30,15 @@ def as_told(action_space: gym.Space[Any]) -> gym.Space[Any]:
     Get the space of what environments are told.
 
     Whatever a Box is declared to hold, integers for example, Stable-Baselines3 tells fractions, in float32 or float64.
+    Wherever numbered actions are declared to start, it counts them from 0.
 
     :param action_space: The learner's action space.
-    :return: The same; a Box of another dtype than float32 with float64.
+    :return: The same; a Box of another dtype than float32 with float64, numbered actions from 0 on.
     """
+    if isinstance(action_space, spaces.Discrete) and action_space.start:
+        return spaces.Discrete(int(action_space.n))
+    if isinstance(action_space, spaces.MultiDiscrete) and np.any(action_space.start):
+        return spaces.MultiDiscrete(action_space.nvec, dtype=action_space.dtype)  # type: ignore[arg-type]
     if not isinstance(action_space, spaces.Box) or action_space.dtype == np.float32:
         return action_space
     return spaces.Box(action_space.low.astype(float), action_space.high.astype(float), dtype=np.float64)

@@ -87,13 +87,18 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         coefficient: float,
         rng: np.random.Generator,
         keeps_unattended: bool,
+        only_announced: bool = False,
     ) -> None:
         """Call :meth:`RewardComposer.connect`; with its own name, because ``env_method`` may reach it by name only."""
-        self._composer.connect(internal_reward, probability, coefficient, [rng], keeps_unattended)
+        self._composer.connect(internal_reward, probability, coefficient, [rng], keeps_unattended, only_announced)
 
     def isr_update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
         """Call :meth:`RewardComposer.update`."""
         self._composer.update(internal_reward, probability, coefficient)
+
+    def isr_announce_step(self) -> None:
+        """Call :meth:`RewardComposer.announce_step`."""
+        self._composer.announce_step()
 
     def isr_disconnect(self) -> None:
         """Call :meth:`RewardComposer.disconnect`."""

@@ -10,6 +10,8 @@ from dataclasses import asdict
 from io import BufferedIOBase
 from pathlib import Path
 
+import cloudpickle
+
 from sb3_isr.callbacks.internalizer import InternalizationState
 from sb3_isr.callbacks.isr_callback import ISRCallback
 from sb3_isr.schedules.query_scheduler import QueryCounts
@@ -30,10 +32,10 @@ class ZooISRCallback(ISRCallback):
     """
     An :class:`~sb3_isr.ISRCallback` for RL Zoo, which saves the ISR beside the learner.
 
-    Whenever the learner is saved (the last one, the best one, checkpoints), the ISR and its labels are saved beside it,
-    in a folder that ends in ``.isr``. With ``-i`` (``--trained-agent``) training continues with the ISR and labels of
-    that agent. So does presence, in fractions of the first training: a caregiver who had left for good stays absent,
-    and one who came back at intervals still does.
+    Whenever the learner is saved (the last one, the best one, checkpoints), the ISR, its labels and the state of child
+    callbacks are saved beside it, in a folder that ends in ``.isr``. With ``-i`` (``--trained-agent``) training
+    continues with those of that agent. So does presence, in fractions of the first training: a caregiver who had left
+    for good stays absent, and one who came back at intervals still does.
 
     Off-policy, the rewards in a replay buffer that RL Zoo loads stay as they are; ``relabel`` replaces those that are
     stored from then on.
@@ -45,7 +47,6 @@ class ZooISRCallback(ISRCallback):
     # name fractions. 0 where there is none.
     _steps_before = 0
     _steps_planned = 0
-    _is_learning = False
 
     def _init_callback(self) -> None:
         super()._init_callback()
@@ -56,14 +57,6 @@ class ZooISRCallback(ISRCallback):
             self._continue(isr_folder(trained_agent))
         # Best model, checkpoints and last model are saved by three parts of RL Zoo, that have this call in common.
         self.model.save = self._save  # type: ignore[method-assign]
-
-    def _on_training_start(self) -> None:
-        super()._on_training_start()
-        self._is_learning = True
-
-    def _on_training_end(self) -> None:
-        super()._on_training_end()
-        self._is_learning = False  # and RL Zoo closes the environments before it saves
 
     def _progress(self) -> float:
         if not self._steps_planned:
@@ -84,14 +77,17 @@ class ZooISRCallback(ISRCallback):
             return
         folder = isr_folder(path)
         folder.mkdir(parents=True, exist_ok=True)
-        if self._is_learning:
-            self.collect()
+        self.collect()
         self.internalizer.save(folder)
+        # A pickle, as the learner's own file beside it.
+        children = {type(child).__name__: child.state_dict() for child in self.children}
+        (folder / "children.pkl").write_bytes(cloudpickle.dumps(children))
         progress = {
             "steps": self._steps_before + self.model.num_timesteps,
             "steps_planned": self._steps_planned or self.model._total_timesteps,
             "internalization": asdict(self.internalizer.state),
-            "queries": asdict(self.internalizer.queries.counts),
+            "queries": asdict(self.internalizer.scheduler.counts),
+            "coefficient": self.coefficient if self._has_set_coefficient else None,
         }
         (folder / "progress.json").write_text(json.dumps(progress))
 
@@ -105,7 +101,13 @@ class ZooISRCallback(ISRCallback):
         progress = json.loads((folder / "progress.json").read_text())
         self._steps_before, self._steps_planned = progress["steps"], progress["steps_planned"]
         self.internalizer.state = InternalizationState(**progress["internalization"])
-        self.internalizer.queries.counts = QueryCounts(**progress["queries"])
+        self.internalizer.scheduler.counts = QueryCounts(**progress["queries"])
+        if progress["coefficient"] is not None:
+            self.set_coefficient(progress["coefficient"])
+        children = cloudpickle.loads((folder / "children.pkl").read_bytes())
+        for child in self.children:
+            if type(child).__name__ in children:  # the entry may name others now
+                child.load_state_dict(children[type(child).__name__])
 
 
 def _trained_agent() -> str | None:

@@ -74,18 +74,53 @@ def test_a_child_is_told_each_event_after_its_parent() -> None:
 
 
 class Deaf(ISRChildCallback):
-    """Needs no transitions."""
+    """Needs no transitions that the caregiver did not attend."""
+
+    n_labels = 0
 
     def on_labels(self, labels: LabelBatch) -> None:
+        self.n_labels += len(labels.actions)
+
+    def on_unattended(self, unattended: QueryPool) -> None:
         raise AssertionError
 
-    on_unattended = on_labels  # type: ignore[assignment]
 
-
-def test_a_child_that_needs_no_transitions_is_given_none() -> None:
-    callback = ISRCallback("leave_at_0.5", callback=Deaf(), **QUICK)
+@pytest.mark.parametrize("queries", ["all", RandomQueries(10, attended_fraction=0.5)])
+def test_a_child_that_needs_no_unattended_transitions_is_given_the_labels_alone(queries: Any) -> None:
+    child = Deaf()
+    callback = ISRCallback("leave_at_0.5", queries, callback=child, **QUICK)
     ppo().learn(64, callback=callback)
-    assert not callback.internalizer.keeps_unattended
+    assert callback.internalizer.keeps_unattended == (queries != "all")  # where the budget needs them
+    assert child.n_labels == 32
+
+
+class Spy(ISRChildCallback):
+    """Queries everything that the caregiver did not attend."""
+
+    needs_transitions = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[float] = []
+
+    def on_unattended(self, unattended: QueryPool) -> None:
+        self.seen += unattended.query(np.arange(len(unattended))).social_rewards.tolist()
+
+
+def test_a_child_cannot_see_labels_outside_of_the_budget() -> None:
+    spy = Spy()
+    ppo().learn(64, callback=ISRCallback("leave_at_0.5", callback=spy, **QUICK))
+    assert len(spy.seen) == 32
+    assert np.isnan(spy.seen).all()
+
+
+@pytest.mark.parametrize("given", [lambda child: [child, child], lambda child: child])
+def test_a_child_of_two_callbacks_is_refused(given: Any) -> None:
+    child = Child()
+    if not isinstance(given(child), list):
+        ISRCallback(callback=child)
+    with pytest.raises(ValueError, match=r"got a Child that was given before; make a new Child\("):
+        ISRCallback(callback=given(child))
 
 
 class Stops(ISRChildCallback):

@@ -178,10 +178,10 @@ def test_the_highest_mean_of_the_caregiver_is_that_of_a_whole_window() -> None:
     ("kwargs", "message"),
     [
         ({"remedy": "pray"}, "remedy must be one of warn, stop, roll_back, lower, query, got 'pray'"),
-        ({"max_doubt": 0.0}, "must be positive, got max_doubt=0.0"),
-        ({"max_rise": -1.0}, "max_rise=-1.0"),
-        ({"window": 0}, "window=0"),
-        ({"n_labels": 0}, "n_labels=0"),
+        ({"max_doubt": 0.0}, r"max_doubt must be .* in \(0, inf\), got 0.0"),
+        ({"max_rise": -1.0}, r"max_rise must be .*got -1.0"),
+        ({"window": 0}, "window must be a whole number, 1 or more, got 0"),
+        ({"n_labels": 0}, "n_labels must be a whole number, 1 or more, got 0"),
     ],
 )
 def test_bad_arguments_are_refused(kwargs: dict[str, Any], message: str) -> None:

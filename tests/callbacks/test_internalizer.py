@@ -12,7 +12,8 @@ from gymnasium import spaces
 from torch import nn
 
 from sb3_isr import GridCNN, LabelBatch, LeaveAt, RandomQueries
-from sb3_isr.callbacks.internalizer import Internalizer, make_internalizer
+from sb3_isr.callbacks.internalizer import Internalizer
+from sb3_isr.callbacks.internalizer_arguments import InternalizerArguments
 from sb3_isr.labels import QueryPool
 from sb3_isr.schedules.queries import AllQueries
 from sb3_isr.wrappers.recorder import Record
@@ -31,10 +32,10 @@ def internalizer(**kwargs: Any) -> Internalizer:
         "trainer_kwargs": {"gradient_steps": 200, "learning_rate": 1e-2},
         "store_kwargs": {},
         "train_every": None,
-        "seed": 0,
-        "device": torch.device("cpu"),
+        **kwargs,
     }
-    return make_internalizer(SPACES, **{**arguments, **kwargs})
+    seed, grid = arguments.pop("seed", 0), arguments.pop("spaces", SPACES)
+    return InternalizerArguments(**arguments).make(grid, seed, torch.device("cpu"))
 
 
 def labels(n: int, seed: int = 0) -> LabelBatch:
@@ -114,12 +115,10 @@ def test_to_load_what_was_trained_with_other_isr_kwargs_is_refused_by_name(
     isr_kwargs: dict[str, Any], name: str, tmp_path: Path
 ) -> None:
     grid = spaces.Box(0, 255, (5, 5, 2), np.uint8), SPACES[1]
-    common = {"trainer_kwargs": {}, "presence": LeaveAt(0.5), "queries": AllQueries(), "isr": None}
-    rest: dict[str, Any] = {**common, "store_kwargs": {}, "train_every": None, "seed": 0, "device": torch.device("cpu")}
-    make_internalizer(grid, isr_kwargs=ISR, **rest).save(tmp_path)
-    same = make_internalizer(grid, isr_kwargs={"net_arch": [16]}, **rest)
+    internalizer(spaces=grid, isr_kwargs=ISR).save(tmp_path)
+    same = internalizer(spaces=grid, isr_kwargs={"net_arch": [16]})
     same.load(tmp_path)
-    other = make_internalizer(grid, isr_kwargs=isr_kwargs, **rest)
+    other = internalizer(spaces=grid, isr_kwargs=isr_kwargs)
     before = weights(other)
     with pytest.raises(ValueError, match=rf"isr_kwargs.*{name}"):
         other.load(tmp_path)
@@ -142,6 +141,8 @@ def test_queries_after_departure_are_answered_within_the_budget() -> None:
 
 
 class Listener:
+    needs_transitions = True
+
     def __init__(self) -> None:
         self.received: list[tuple[str, int]] = []
 
@@ -177,7 +178,7 @@ def test_without_anything_to_learn_from_departure_and_queries_are_refused() -> N
         part.check_departure(7)
     with pytest.raises(ValueError, match=r"got none with LeaveAt.*queries=\"uncertainty_500\""):
         part.check_queries()
-    internalizer(isr=part.isr).check_departure(7)
+    internalizer(isr=part.isr, isr_kwargs=None).check_departure(7)
     reserved = internalizer(queries=RandomQueries(10, attended_fraction=0.5))
     reserved.check_departure(7)
     reserved.check_queries()

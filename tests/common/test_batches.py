@@ -45,6 +45,21 @@ def as_lists(values: Observations) -> Any:
         ({"a": np.zeros((4, 3))}, DICT, None, r"dictionary with the keys \['a', 'b'\], got \['a'\]"),
         ({**batch(4), "b": np.zeros(5)}, DICT, None, r"Values\['b'\] must have the shape \[4\]"),
         ({}, spaces.Dict({}), None, "empty Dict space"),
+        (np.array([1, 3]), spaces.Discrete(3, start=1), None, None),
+        (np.array([0.0, 1.0]), spaces.Discrete(2), None, None),
+        (np.array([True, False]), spaces.Discrete(2), None, None),
+        (np.array([0, 3]), spaces.Discrete(3, start=1), None, r"elements of Discrete\(3, start=1\), got 0 among them"),
+        (np.array([2, 4]), spaces.Discrete(3, start=1), None, "got 4 among them; give what the environment"),
+        (np.array([0.0, 0.9]), spaces.Discrete(2), None, "got 0.9 among them"),
+        (np.array([[1, 2]]), spaces.MultiDiscrete([2, 3]), None, None),
+        (np.array([[2, 1]]), spaces.MultiDiscrete([2, 3]), None, "got 2 among them"),
+        (np.array([[0, 4]]), spaces.MultiDiscrete([2, 3], start=[0, 1]), None, "got 4 among them"),
+        (np.array([[0, 2]]), spaces.MultiBinary(2), None, "got 2 among them"),
+        (np.array([[9.0, -9.0, 0.0]]), BOX, None, None),  # noise and rounding lead out of a Box
+        (np.array([[1e39, 0.0, 0.0]]), BOX, None, r"within \+-3.40282e\+38.*got 1e\+39.*subtract an offset"),
+        (np.array([[2**53 + 1]]), spaces.Box(0, 2**60, (1,), np.int64), None, "got 9007199254740993 among them"),
+        (np.array([["a", "b", "c"]]), BOX, None, "must be numbers of Box"),
+        (np.array([[None] * 3]), BOX, None, "must be numbers of Box.*got the dtype object"),
     ],
 )
 def test_a_batch_fits_its_space_or_is_refused(

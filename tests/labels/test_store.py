@@ -121,18 +121,6 @@ def test_a_loaded_store_goes_on_as_the_saved_one_would(space: gym.Space[Any], n_
         np.testing.assert_equal(one.observations, observe(space, one.social_rewards.astype(int)))
 
 
-def test_a_store_of_other_spaces_or_capacity_is_not_loaded(tmp_path: Path) -> None:
-    make_store(*[0.0] * 10).save(tmp_path / "labels.npz")
-    for other, message in (
-        (LabelStore(BOX, DISCRETE, capacity=5), "with the capacity it had"),
-        (LabelStore(spaces.Box(0, 1, (3,)), DISCRETE), "observations must have the shape"),
-        (LabelStore(BOX, spaces.MultiBinary(2)), "actions must have the shape"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            other.load(tmp_path / "labels.npz")
-        assert len(other) == 0
-
-
 GOOD = make_labels([0.0, 1.0])
 
 
@@ -146,6 +134,13 @@ GOOD = make_labels([0.0, 1.0])
         (GOOD._replace(observations=np.zeros((3, 2), np.float32)), r"shape \[2, 2\].*got \[3, 2\]"),
         (GOOD._replace(observations=np.full((2, 2), np.nan, np.float32)), "observations must be finite, got nan"),
         (GOOD._replace(observations={"a": np.zeros((2, 2))}), "shape"),
+        (GOOD._replace(observations=np.full((2, 2), 1e39)), "observations must lie within"),
+        (GOOD._replace(social_rewards=np.array(["0", "1"])), "finite numbers"),
+        (GOOD._replace(social_rewards=np.array([0.0, 1e39])), "finite numbers"),
+        (GOOD._replace(actions=np.array([0, 3])), r"actions must be elements of Discrete\(3\), got 3"),
+        (GOOD._replace(actions=np.array([-1, 0])), r"actions must be elements of Discrete\(3\), got -1"),
+        (GOOD._replace(actions=np.array([0.9, 0.0])), r"actions must be elements of Discrete\(3\), got 0.9"),
+        (GOOD._replace(actions=np.array(["0", "1"])), "actions must be numbers"),
         (GOOD._replace(actions=np.zeros((2, 1), int)), r"actions must have the shape \[2\].*got \[2, 1\]"),
     ],
 )
@@ -157,9 +152,55 @@ def test_bad_labels_are_refused_and_nothing_is_added(batch: LabelBatch, message:
 
 
 def test_bad_arguments_and_empty_stores_are_refused() -> None:
-    with pytest.raises(ValueError, match="capacity must be at least 1, got 0"):
-        LabelStore(BOX, DISCRETE, capacity=0)
-    with pytest.raises(ValueError, match=r"\[0, 1\).*got 1\.0"):
-        LabelStore(BOX, DISCRETE, held_out=1.0)
+    for name, value in (("capacity", 0), ("capacity", 2.5), ("held_out", 1.0), ("held_out", True), ("seed", -1)):
+        with pytest.raises(ValueError, match=f"{name} must be a .*, got {value}; change it"):
+            LabelStore(BOX, DISCRETE, **{name: value})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no label to train on"):
         LabelStore(BOX, DISCRETE).sample(1)
+
+
+def test_numbers_of_numpy_and_whole_floats_are_converted() -> None:
+    store = LabelStore(BOX, DISCRETE, capacity=np.float64(2e3), held_out=np.float32(0.5), seed=np.int64(3))  # type: ignore[arg-type]
+    assert (store.capacity, store.held_out) == (2000, 0.5)
+    assert (type(store.capacity), type(store.held_out)) == (int, float)
+
+
+IMAGE = spaces.Box(0, 255, (1080, 1920, 3), np.uint8)
+
+
+def test_a_store_that_does_not_fit_into_memory_is_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full-HD images, and no capacity named: 1.2 TB."""
+    monkeypatch.setattr("sb3_isr.labels.store.total_memory", lambda: 8 * 2**30)
+    with pytest.raises(ValueError, match=r"capacity=200000 .*1,159 GiB, more than this machine's 8 GiB; give it a"):
+        LabelStore(IMAGE, DISCRETE)
+    with pytest.raises(ValueError, match="capacity") as refused:
+        LabelStore(IMAGE, DISCRETE)
+    capacity = int(str(refused.value).split('"capacity": ')[1].split("}")[0])
+    assert 300 < capacity < 400
+    assert LabelStore(IMAGE, DISCRETE, capacity=capacity).capacity == capacity
+
+
+def test_a_store_that_cannot_be_allocated_is_refused_where_the_size_of_memory_is_not_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sb3_isr.labels.store.total_memory", lambda: None)
+    with pytest.raises(ValueError, match="more than what this machine can give; give it a smaller capacity"):
+        LabelStore(IMAGE, DISCRETE, capacity=10**12)
+
+
+def test_an_integer_box_holds_the_actions_that_the_environment_was_told() -> None:
+    """Algorithms disregard its dtype, and tell it fractions."""
+    space = spaces.Box(-10, 10, (1,), np.int64)
+    store = LabelStore(BOX, space)
+    told = np.array([[0.4], [-0.6]], np.float32)
+    store.add(GOOD._replace(actions=told))
+    np.testing.assert_array_equal(store.labels().actions, told)
+
+
+def test_a_fraction_is_not_cut_off_where_the_observation_space_says_integers() -> None:
+    store = LabelStore(spaces.Box(0, 255, (2,), np.uint8), DISCRETE)
+    for number in (0.5, 256.0, -1.0):
+        with pytest.raises(ValueError, match=f"their space's dtype uint8, got {number} among them"):
+            store.add(GOOD._replace(observations=np.full((2, 2), number)))
+    store.add(GOOD._replace(observations=np.full((2, 2), 255.0)))
+    assert len(store) == 2

@@ -1,0 +1,92 @@
+"""The arguments of an Internalizer: checked when they are given, used when spaces, seed and device are known."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from sb3_isr.callbacks.internalizer import Internalizer
+from sb3_isr.common.arguments import whole_number
+from sb3_isr.common.keyword_arguments import keyword_arguments
+from sb3_isr.isr.model import InternalSocialReward
+from sb3_isr.isr.training import ISRTrainer
+from sb3_isr.labels.store import LabelStore
+from sb3_isr.schedules.presence import PresenceSchedule, presence_schedule
+from sb3_isr.schedules.queries import QuerySchedule, query_schedule
+from sb3_isr.schedules.query_scheduler import make_scheduler
+
+
+class InternalizerArguments:
+    """
+    Checks the arguments of an Internalizer and its parts.
+
+    :param presence: When the caregiver attends: a schedule or its text.
+    :param queries: What it is queried about: a schedule or its text.
+    :param isr: An ISR that was trained before, or the path of its file; None to make a new one.
+    :param isr_kwargs: Arguments of the new ISR.
+    :param trainer_kwargs: Arguments of the trainer.
+    :param store_kwargs: Arguments of the label store.
+    :param train_every: Train also every so many environment steps; None for never.
+    :raises ValueError: If an argument is of another kind, out of range or unknown, or ``isr`` and ``isr_kwargs`` are
+        both given.
+    """
+
+    def __init__(
+        self,
+        presence: str | PresenceSchedule,
+        queries: str | QuerySchedule,
+        isr: InternalSocialReward | str | os.PathLike[str] | None = None,
+        isr_kwargs: Mapping[str, Any] | None = None,
+        trainer_kwargs: Mapping[str, Any] | None = None,
+        store_kwargs: Mapping[str, Any] | None = None,
+        train_every: int | None = None,
+    ) -> None:
+        if isr is not None and isr_kwargs is not None:
+            raise ValueError("isr_kwargs describe a new ISR, but isr is given too; leave one of them out.")
+        if not isinstance(isr, InternalSocialReward | str | os.PathLike | None):
+            raise ValueError(
+                f"isr must be an InternalSocialReward or the path of its file, got {isr!r}; for a new ISR leave it out."
+            )
+        self.presence = presence_schedule(presence)
+        self.queries = query_schedule(queries)
+        self.train_every = None if train_every is None else whole_number("train_every", train_every)
+        self._isr = isr
+        self._isr_kwargs, self._trainer_kwargs, self._store_kwargs = keyword_arguments(
+            {"isr_kwargs": isr_kwargs, "trainer_kwargs": trainer_kwargs, "store_kwargs": store_kwargs},
+            {"isr_kwargs": InternalSocialReward, "trainer_kwargs": ISRTrainer, "store_kwargs": LabelStore},
+        )
+
+    def make(
+        self, spaces: tuple[gym.Space[Any], gym.Space[Any]], seed: int | None, device: torch.device
+    ) -> Internalizer:
+        """
+        Make the Internalizer.
+
+        :param spaces: Observation space and action space of the ISR.
+        :param seed: Seeds all parts that have no seed in their own arguments.
+        :param device: Where the ISR is put if its own arguments do not say.
+        :return: The Internalizer.
+        :raises ValueError: If an argument is out of range.
+        """
+        seeds = np.random.SeedSequence(seed).generate_state(4)
+        isr_seed, store_seed, trainer_seed, query_seed = (int(number) for number in seeds)
+        isr = self._isr
+        if isr is None:
+            isr = InternalSocialReward(*spaces, **{"seed": isr_seed, "device": device, **self._isr_kwargs})
+        elif not isinstance(isr, InternalSocialReward):
+            isr = InternalSocialReward.load(isr, device=device)
+        self.queries.check_isr(isr)
+        return Internalizer(
+            self.presence,
+            isr,
+            LabelStore(*spaces, **{"seed": store_seed, **self._store_kwargs}),
+            ISRTrainer(isr, **{"seed": trainer_seed, **self._trainer_kwargs}),
+            make_scheduler(self.queries, self.presence, np.random.default_rng(query_seed)),
+            self.train_every,
+            is_trained=self._isr is not None,
+        )
