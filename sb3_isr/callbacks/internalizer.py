@@ -15,6 +15,7 @@ import torch
 from sb3_isr.isr.file_format import check_architecture
 from sb3_isr.isr.file_header import Header
 from sb3_isr.isr.model import InternalSocialReward
+from sb3_isr.isr.shared_kwargs import without_policys
 from sb3_isr.isr.training import ISRTrainer, TrainingMetrics
 from sb3_isr.labels.batch import LabelBatch, QueryPool
 from sb3_isr.labels.store import LabelStore
@@ -238,6 +239,7 @@ def make_internalizer(
     train_every: int | None,
     seed: int | None,
     device: torch.device,
+    policy_kwargs: dict[str, Any] | None = None,
 ) -> Internalizer:
     """
     Make an Internalizer and its parts.
@@ -252,6 +254,7 @@ def make_internalizer(
     :param train_every: Train also every so many environment steps; None for never.
     :param seed: Seeds all parts that have no seed in their own arguments.
     :param device: Where the ISR is put if its own arguments do not say.
+    :param policy_kwargs: The policy's arguments, which ``isr_kwargs`` may have been shared with.
     :return: The Internalizer.
     :raises ValueError: If an argument is out of range.
     """
@@ -259,6 +262,7 @@ def make_internalizer(
     isr_seed, store_seed, trainer_seed, query_seed = (int(number) for number in seeds)
     is_trained = isr is not None
     if isr is None:
+        isr_kwargs = without_policys(isr_kwargs, policy_kwargs or {})
         isr = InternalSocialReward(*spaces, **{"seed": isr_seed, "device": device, **isr_kwargs})
     elif not isinstance(isr, InternalSocialReward):
         isr = InternalSocialReward.load(isr, device=device)

@@ -202,6 +202,7 @@ class ISRCallback(BaseCallback):
                 train_every=self.train_every,
                 seed=seed,
                 device=self.model.device,
+                policy_kwargs=self.model.policy_kwargs,
             )
             self._internalizer.listeners += [child for child in self.children if child.needs_transitions]
         self.isr.check_spaces(*self._connection.spaces())

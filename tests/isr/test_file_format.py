@@ -3,6 +3,7 @@ Files of ISRs. Values are handed on, so a file may be damaged, come from a stran
 """
 
 import copy
+import functools
 import json
 import math
 import os
@@ -78,6 +79,9 @@ def test_a_saved_isr_predicts_as_before(
     torch.manual_seed(3)
     assert torch.equal(torch.rand(1), drawn)  # the learner's randomness is unchanged
     observations, actions = batch(observation_space, 5), batch(action_space, 5)
+    if observation_space is GRID:
+        observations %= 2  # codes that GridOneHot knows
+        observations[:, 4, 4, 0] = 10  # the agent
     np.testing.assert_array_equal(loaded.predict(observations, actions), isr.predict(observations, actions))
     members = isr.predict_members(observations, actions)
     np.testing.assert_array_equal(loaded.predict_members(observations, actions), members)
@@ -108,7 +112,7 @@ def test_a_file_names_classes_by_their_package(
         tmp_path / "isr"
     )
     header = header_of(tmp_path / "isr")
-    assert header["format"] == "sb3-isr 3"
+    assert header["format"] == "sb3-isr 4"
     assert header["architecture"]["features_extractor_class"] == name
     assert header["architecture"]["activation_fn"] == "torch.nn.ReLU"
 
@@ -144,9 +148,25 @@ def test_a_file_of_format_2_predicts_as_then_and_can_be_trained_and_saved(
     store.add(LabelBatch(observations, actions, np.full(len(actions), 1.0)))
     ISRTrainer(isr, gradient_steps=10, learning_rate=0.1).train(store)
     isr.save(tmp_path / "isr")
-    assert header_of(tmp_path / "isr")["format"] == "sb3-isr 3"
+    assert header_of(tmp_path / "isr")["format"] == "sb3-isr 4"
     assert not np.allclose(predict(isr), PREDICTED[name]["rewards"])
     np.testing.assert_array_equal(predict(InternalSocialReward.load(tmp_path / "isr", device="cpu")), predict(isr))
+
+
+# Files of format 3. Bounded Boxes were scaled to [-1, 1], and GridOneHot's further channels were flags.
+
+PREDICTED_3: dict[str, dict[str, Any]] = json.loads((FILES / "format_3.json").read_text())
+
+
+@pytest.mark.parametrize("name", list(PREDICTED_3))
+def test_a_file_of_format_3_predicts_as_then_and_keeps_its_encoding_when_it_is_saved(name: str, tmp_path: Path) -> None:
+    isr = InternalSocialReward.load(FILES / f"format_3_{name}.safetensors", device="cpu")
+    observations = np.array(PREDICTED_3[name]["observations"], isr.observation_space.dtype)
+    actions = np.array(PREDICTED_3[name]["actions"], isr.action_space.dtype)
+    assert isr.architecture["encoding"] == 1
+    isr.save(tmp_path / "isr")
+    for each in (isr, InternalSocialReward.load(tmp_path / "isr", device="cpu")):
+        np.testing.assert_allclose(each.predict(observations, actions), PREDICTED_3[name]["rewards"], 1e-5, 1e-6)
 
 
 # A user's own classes.
@@ -200,6 +220,36 @@ class Tied(BaseFeaturesExtractor):
         return features
 
 
+def test_an_isr_that_cannot_be_saved_says_so_when_it_is_made() -> None:
+    """Not when hours of training are to be saved."""
+    for kwargs in (
+        {"activation_fn": functools.partial(nn.LeakyReLU, 0.1)},
+        {"features_extractor_class": Own, "features_extractor_kwargs": {"factor": math.inf}},
+    ):
+        with pytest.warns(UserWarning, match="can be trained, but neither saved nor resumed"):
+            InternalSocialReward(BOX, DISCRETE, **kwargs)
+
+
+def test_an_isr_of_numpy_numbers_is_saved(tmp_path: Path) -> None:
+    """They trained, but could be neither saved nor resumed."""
+    isr = InternalSocialReward(
+        BOX,
+        DISCRETE,
+        features_extractor_class=Own,
+        features_extractor_kwargs={"factor": np.float32(2.0)},
+        net_arch=np.array([8.0, 4.0]),  # type: ignore[arg-type]
+        n_members=np.int64(2),  # type: ignore[arg-type]
+        pessimism=np.float64(0.5),
+        ortho_init=np.bool_(False),  # type: ignore[arg-type]
+        normalize_images=np.bool_(True),  # type: ignore[arg-type]
+        seed=np.uint8(3),  # type: ignore[arg-type]
+    )
+    isr.save(tmp_path / "isr")
+    loaded = InternalSocialReward.load(tmp_path / "isr", features_extractor_class=Own)
+    assert loaded.architecture == isr.architecture
+    assert isr.architecture["net_arch"] == [8, 4]
+
+
 def test_tied_and_transposed_weights_are_saved(tmp_path: Path) -> None:
     isr = InternalSocialReward(BOX, DISCRETE, features_extractor_class=Tied)
     isr.save(tmp_path / "isr")
@@ -246,9 +296,10 @@ def test_when_saving_fails_the_old_file_is_kept(tmp_path: Path, monkeypatch: pyt
     path = tmp_path / "isr"
     InternalSocialReward(BOX, DISCRETE).save(path)
     before = path.read_bytes()
-    isr = InternalSocialReward(
-        BOX, DISCRETE, features_extractor_class=Own, features_extractor_kwargs={"factor": torch.ones(1)}
-    )
+    with pytest.warns(UserWarning, match=r"neither saved nor resumed.*Tensor is not JSON.*give its features extractor"):
+        isr = InternalSocialReward(
+            BOX, DISCRETE, features_extractor_class=Own, features_extractor_kwargs={"factor": torch.ones(1)}
+        )
     with pytest.raises(ValueError, match=r"Tensor is not JSON serializable.*give its features extractor"):
         isr.save(path)
     monkeypatch.setattr(Path, "write_bytes", fill_disk)
@@ -357,8 +408,8 @@ def test_training_arguments_of_format_2_are_ignored(tmp_path: Path) -> None:
         ([], r"not of sb3-isr, but of \[\]"),
         (changed(format=None), "not of sb3-isr, but of None"),
         (changed(format="sb3-isr three"), "not of sb3-isr"),
-        (changed(format="sb3-isr 4", sb3_isr="0.9"), r"newer sb3-isr, '0\.9', this is.*; pip install -U sb3-isr\.$"),
-        ({"format": "sb3-isr 4"}, "newer sb3-isr, None"),
+        (changed(format="sb3-isr 5", sb3_isr="0.9"), r"newer sb3-isr, '0\.9', this is.*; pip install -U sb3-isr\.$"),
+        ({"format": "sb3-isr 5"}, "newer sb3-isr, None"),
         ({"format": "sb3-isr 1"}, "'sb3_isr' must be a str, got None"),
         (changed(architecture=[]), "'architecture' must be a dict"),
         (changed(observation_space={"type": "Text"}), "got 'Text'"),
@@ -368,7 +419,9 @@ def test_training_arguments_of_format_2_are_ignored(tmp_path: Path) -> None:
         (changed(label_values=[1.0, 0.0]), r"damaged \(label_values must be ascending"),
         (built(normalize_images=1), "'normalize_images' must be a bool, got 1"),
         (built(n_members="1"), "'n_members' must be a int, got '1'"),
-        (built(n_members=0), "describes no ISR.*n_members must be at least 1"),
+        (built(n_members=0), "describes no ISR.*n_members must be a whole number, 1 or more, got 0"),
+        (built(encoding=3), "describes no ISR.*encoding must be a whole number, 1 to 2, got 3"),
+        (built(encoding=None), "'encoding' must be a int, got None"),
         (built(n_members=10**9), "as 'net.weights.0', but it holds nothing"),
         (built(pessimism=1.0), "describes no ISR.*pessimism"),
         (built(limit_to_labels="all"), "describes no ISR.*limit_to_labels"),
@@ -447,7 +500,7 @@ NASTY = st.sampled_from(
     [0, -1, 1, 10**9, 10**30, 2**63, 0.5, 1e308, math.nan, math.inf, "", "inf", "Box", "Dict", "float64", "one_hot"]
     + ["plane", "torch.nn.Module", "torch.nn.Transformer", "torch.nn.Softmax", "torch.optim.LBFGS", "values", "range"]
     + ["sb3_isr.GridCNN", "sb3_isr.GridOneHot", "sb3_isr.ActionPlaneCNN", "sb3_isr.nn", "sb3_isr.extractors.GridCNN"]
-    + ["sb3-isr 1", "sb3-isr 2", "sb3-isr 3", "sb3-isr 4", None, True, [], {}]
+    + ["sb3-isr 1", "sb3-isr 2", "sb3-isr 3", "sb3-isr 4", "sb3-isr 5", None, True, [], {}]
     + [f"stable_baselines3.common.torch_layers.{name}" for name in ("NatureCNN", "CombinedExtractor", "nn")]
     + [{"type": "Discrete", "n": 3, "start": 0, "dtype": "int64"}, {"lr": 1.0}, {"channels_last": 1}, [[1]], [4, 4]]
 )
