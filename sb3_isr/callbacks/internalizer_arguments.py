@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from sb3_isr.callbacks.internalizer import Internalizer
-from sb3_isr.common.arguments import whole_number
+from sb3_isr.common.arguments import plain, whole_number
+from sb3_isr.common.dotted_names import import_classes
 from sb3_isr.common.keyword_arguments import keyword_arguments
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.isr.training import ISRTrainer
@@ -19,6 +20,10 @@ from sb3_isr.labels.store import LabelStore
 from sb3_isr.schedules.presence import PresenceSchedule, presence_schedule
 from sb3_isr.schedules.queries import QuerySchedule, query_schedule
 from sb3_isr.schedules.query_scheduler import make_scheduler
+
+
+#: What algorithms write into ``policy_kwargs``: A2C, SAC, TD3. Users share it with ``isr_kwargs``.
+WRITTEN_BY_ALGORITHMS = ("optimizer_class", "optimizer_kwargs", "use_sde", "n_critics")
 
 
 class InternalizerArguments:
@@ -56,13 +61,21 @@ class InternalizerArguments:
         self.queries = query_schedule(queries)
         self.train_every = None if train_every is None else whole_number("train_every", train_every)
         self._isr = isr
+        self._written: dict[str, Any] = {}
+        if isinstance(isr_kwargs, Mapping):
+            self._written = import_classes({key: isr_kwargs[key] for key in WRITTEN_BY_ALGORITHMS if key in isr_kwargs})
+            isr_kwargs = {key: value for key, value in isr_kwargs.items() if key not in self._written}
         self._isr_kwargs, self._trainer_kwargs, self._store_kwargs = keyword_arguments(
             {"isr_kwargs": isr_kwargs, "trainer_kwargs": trainer_kwargs, "store_kwargs": store_kwargs},
             {"isr_kwargs": InternalSocialReward, "trainer_kwargs": ISRTrainer, "store_kwargs": LabelStore},
         )
 
     def make(
-        self, spaces: tuple[gym.Space[Any], gym.Space[Any]], seed: int | None, device: torch.device
+        self,
+        spaces: tuple[gym.Space[Any], gym.Space[Any]],
+        seed: int | None,
+        device: torch.device,
+        policy_kwargs: Mapping[str, Any],
     ) -> Internalizer:
         """
         Make the Internalizer.
@@ -70,9 +83,17 @@ class InternalizerArguments:
         :param spaces: Observation space and action space of the ISR.
         :param seed: Seeds all parts that have no seed in their own arguments.
         :param device: Where the ISR is put if its own arguments do not say.
+        :param policy_kwargs: The learner's; its algorithm may have written into them when they were also ``isr_kwargs``.
         :return: The Internalizer.
         :raises ValueError: If an argument is out of range.
         """
+        for key, value in self._written.items():
+            if key not in policy_kwargs or plain(policy_kwargs[key]) != value:
+                raise ValueError(
+                    f"isr_kwargs must be arguments of InternalSocialReward, or be shared with the learner's "
+                    f"policy_kwargs, got {key}={value!r}; what belongs to training goes into trainer_kwargs, and a "
+                    "dictionary in which another algorithm left its own arguments must be written anew."
+                )
         seeds = np.random.SeedSequence(seed).generate_state(4)
         isr_seed, store_seed, trainer_seed, query_seed = (int(number) for number in seeds)
         isr = self._isr

@@ -194,7 +194,9 @@ class ISRCallback(BaseCallback):
         self._end_connection()  # if the last training was interrupted
         spaces = self._connection.find(self.training_env)
         if self._internalizer is None:
-            self._internalizer = self._arguments.make(spaces, self._any_seed(), self.model.device)
+            self._internalizer = self._arguments.make(
+                spaces, self._any_seed(), self.model.device, self.model.policy_kwargs
+            )
             self._internalizer.listeners += self.children
         self.isr.check_spaces(*spaces)
         if self._relabeler is not None:

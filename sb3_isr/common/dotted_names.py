@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pkgutil import resolve_name
 from typing import Any
 
+from sb3_isr.common.arguments import plain
+
 
 def import_name(name: str) -> Any:
     """
@@ -45,13 +47,13 @@ def import_plain(plain: str | Mapping[str, Mapping[str, Any]]) -> tuple[Any, dic
 
 def import_classes(kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
     """
-    Import the classes that keyword arguments give by their dotted names.
+    Copy keyword arguments, which the caller may share with others, and import the classes that they name.
 
     :param kwargs: Keyword arguments; the names of those that are classes end in ``_class`` or ``_fn``.
-    :return: The same with classes in place of their names.
+    :return: The same in dictionaries and lists of their own, with classes in place of their names.
     :raises ValueError: If a class cannot be imported.
     """
     return {
         key: import_name(value) if isinstance(value, str) and key.endswith(("_class", "_fn")) else value
-        for key, value in (kwargs or {}).items()
+        for key, value in plain(kwargs or {}).items()
     }

@@ -7,7 +7,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sb3_isr.common.arguments import plain
 from sb3_isr.common.dotted_names import import_classes
 
 
@@ -29,7 +28,7 @@ def keyword_arguments(
         for key in kwargs or {}:
             if key not in known[name]:
                 raise ValueError(f"{name} has no argument {key!r}; {_remedy(str(key), name, known)}.")
-    return [import_classes(plain(kwargs or {})) for kwargs in given.values()]
+    return [import_classes(kwargs) for kwargs in given.values()]
 
 
 def _optional_parameters(receiver: Callable[..., Any]) -> list[str]:

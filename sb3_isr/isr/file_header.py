@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import reprlib
+import warnings
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -23,9 +24,11 @@ from sb3_isr.labels.label_range import LabelRange
 from sb3_isr.version import __version__
 
 #: Raised by one whenever an older sb3-isr could not read what is written.
-FORMAT = 3
+FORMAT = 4
 #: What an ISR of format 1 did not have.
 _SINCE_FORMAT_2: dict[str, Any] = {"n_members": 1, "pessimism": 0.0, "limit_to_labels": "no"}
+#: What an ISR of format 3 did not have.
+_SINCE_FORMAT_4: dict[str, Any] = {"encoding": 1}
 #: What only training needs; it was in the file up to format 2.
 _UNTIL_FORMAT_2 = ("learning_rate", "optimizer_class", "optimizer_kwargs", "sparsity", "contrast")
 
@@ -68,6 +71,7 @@ _ARCHITECTURE: dict[str, type[Any]] = {
     "n_members": int,
     "pessimism": float,
     "limit_to_labels": str,
+    "encoding": int,
 }
 #: The arguments that are classes: names of the modules whose classes a file may name, and their base class. Ours are
 #: named without the module in which they are defined, which may change.
@@ -120,27 +124,51 @@ def header_to_json(header: Header) -> str:
     :return: The text.
     :raises ValueError: If an argument cannot be written as JSON.
     """
-    architecture = {
-        argument: _name_of(argument, value) if argument in CLASSES else value
-        for argument, value in header.architecture.items()
-    }
     value = {
         "format": f"sb3-isr {FORMAT}",
         "sb3_isr": __version__,
         "torch": str(torch.__version__),
         "observation_space": space_to_json(header.observation_space),
         "action_space": space_to_json(header.action_space),
-        "architecture": architecture,
+        "architecture": architecture_to_json(header.architecture),
         "label_range": None if header.label_range is None else [header.label_range.low, header.label_range.high],
         "label_values": header.label_range.values if header.label_range is not None else None,
     }
+    return json.dumps(value, allow_nan=False)
+
+
+def architecture_to_json(architecture: dict[str, Any]) -> dict[str, Any]:
+    """
+    Name the classes of an architecture.
+
+    :param architecture: Arguments of ``InternalSocialReward``.
+    :return: The same in JSON's types.
+    :raises ValueError: If an argument cannot be written as JSON.
+    """
     try:
-        return json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        named = {
+            argument: _name_of(argument, value) if argument in CLASSES else value
+            for argument, value in architecture.items()
+        }
+        json.dumps(named, allow_nan=False)
+    except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(
-            "Of an ISR's arguments only finite numbers, texts, and lists and dictionaries of them can be saved "
-            f"({error}), got {architecture}; give its features extractor no others."
+            "Of an ISR's arguments only classes, finite numbers, texts, and lists and dictionaries of them can be "
+            f"saved ({error}), got {architecture}; give its features extractor no others."
         ) from error
+    return named
+
+
+def warn_if_unsaveable(architecture: dict[str, Any]) -> None:
+    """
+    Warn when an ISR is made, and not only when hours of training are to be saved.
+
+    :param architecture: Arguments of ``InternalSocialReward``.
+    """
+    try:
+        architecture_to_json(architecture)
+    except ValueError as error:
+        warnings.warn(f"This ISR can be trained, but neither saved nor resumed. {error}", stacklevel=3)
 
 
 def header_from_json(text: str) -> Header:
@@ -157,10 +185,17 @@ def header_from_json(text: str) -> Header:
         raise unfit(f"it has no header of ours ({error})") from error
     version = _format_of(header)
     _check_kinds("header", header, _HEADER)
-    architecture = header["architecture"] if version == FORMAT else _updated(header["architecture"])
+    architecture = header["architecture"]
+    if version < 3:
+        architecture = _updated(architecture)
+    if version < 4:
+        architecture = {**architecture, **_SINCE_FORMAT_4}
     _check_architecture(architecture)
     try:
         spaces = space_from_json(header["observation_space"]), space_from_json(header["action_space"])
+        if version < 4 and architecture["features_extractor_class"] == "sb3_isr.GridOneHot":
+            kwargs = architecture["features_extractor_kwargs"]
+            architecture["features_extractor_kwargs"] = extractors.kwargs_until_format_3(spaces[0], kwargs)
         label_range = LabelRange.from_json(header.get("label_range"), header.get("label_values"))
     except ValueError as error:
         raise unfit(f"its header is damaged ({error})") from error
@@ -168,7 +203,7 @@ def header_from_json(text: str) -> Header:
 
 
 def _updated(architecture: dict[str, Any]) -> dict[str, Any]:
-    """The architecture of an older file in today's arguments."""
+    """The architecture of a file of format 1 or 2 in the arguments of format 3."""
     updated = {**_SINCE_FORMAT_2, **architecture}
     for argument in _UNTIL_FORMAT_2:
         updated.pop(argument, None)

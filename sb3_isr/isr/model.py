@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,13 +14,15 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.utils import get_device
 from torch import nn
 
+from sb3_isr.common.arguments import MAX_SEED, flag, number, plain, whole_number, whole_numbers
 from sb3_isr.common.batches import Array, Observations, check_batch
 from sb3_isr.common.randomness import private_torch_generator
 from sb3_isr.common.spaces import check_spaces
 from sb3_isr.isr import file_format
 from sb3_isr.isr.action_encoders import ActionEncoder
+from sb3_isr.isr.box_encoders import Remainders
 from sb3_isr.isr.extractors import AnySpaceExtractor
-from sb3_isr.isr.file_header import Header
+from sb3_isr.isr.file_header import Header, warn_if_unsaveable
 from sb3_isr.isr.networks import make_network, orthogonal_init
 from sb3_isr.labels.label_range import LabelRange
 
@@ -57,10 +58,11 @@ class InternalSocialReward(nn.Module):
     :param n_members: Number of MLPs; they share the features extractor.
     :param pessimism: Number of standard deviations over the members that is subtracted from their mean.
     :param limit_to_labels: Limits ``R_i`` to what the caregiver has given: "range" clips it to the range of the labels;
-        "values" replaces it by the nearest label, if there were few distinct ones (praise or none, say; not where
-        rewards are stochastic); "no" leaves the network's output as it is.
+        "values" replaces it by the nearest label, if there were few (praise or none, say; not where rewards are
+        stochastic); "no" leaves the network's output as it is.
     :param seed: Seeds the initial weights; the global generators are left as they were.
     :param device: As in Stable-Baselines3.
+    :param encoding: 1 for sb3-isr 0.1's encoding of numbers, which is blind to actions where their bounds are wide.
     :raises ValueError: If a space is of another kind or a number is out of range.
     """
 
@@ -82,39 +84,44 @@ class InternalSocialReward(nn.Module):
         limit_to_labels: Limit = "range",
         seed: int = 0,
         device: torch.device | str = "auto",
+        encoding: Literal[1, 2] = 2,
     ) -> None:
         super().__init__()
         check_spaces(observation_space, action_space)
-        _check_arguments(n_members, pessimism, limit_to_labels)
         features_extractor_class = features_extractor_class or AnySpaceExtractor
         self.observation_space = observation_space
         self.action_space = action_space
-        self.normalize_images = normalize_images
-        self.n_members = n_members
-        self.pessimism = float(pessimism)
+        self.normalize_images = flag("normalize_images", normalize_images)
+        self.n_members = whole_number("n_members", n_members)
+        self.pessimism = number("pessimism", pessimism, "[0, inf)")
         self.limit_to_labels = limit_to_labels
+        self._check_arguments()
         #: Everything that a file must hold to build the ISR again, besides the spaces.
         self.architecture: dict[str, Any] = {
             "features_extractor_class": features_extractor_class,
-            "features_extractor_kwargs": features_extractor_kwargs or {},
-            "net_arch": list(net_arch),
+            "features_extractor_kwargs": (kwargs := plain(features_extractor_kwargs or {})),
+            "net_arch": whole_numbers("net_arch", net_arch),
             "activation_fn": activation_fn,
-            "ortho_init": ortho_init,
-            "normalize_images": normalize_images,
-            "n_members": n_members,
+            "ortho_init": flag("ortho_init", ortho_init),
+            "normalize_images": self.normalize_images,
+            "n_members": self.n_members,
             "pessimism": self.pessimism,
             "limit_to_labels": limit_to_labels,
+            "encoding": whole_number("encoding", encoding, 1, 2),
         }
+        warn_if_unsaveable(self.architecture)
         device = get_device(device)
         encodes_action = getattr(features_extractor_class, "encodes_action", False)
         spaces = (observation_space, action_space) if encodes_action else (observation_space,)
-        with private_torch_generator(seed, device):
-            self.features_extractor = features_extractor_class(*spaces, **(features_extractor_kwargs or {}))
-            self.action_encoder = None if encodes_action else ActionEncoder(action_space)
+        with private_torch_generator(whole_number("seed", seed, 0, MAX_SEED), device):
+            self.features_extractor = features_extractor_class(*spaces, **kwargs)
+            self.action_encoder = None if encodes_action else ActionEncoder(action_space, encoding)
+            remainders = Remainders(observation_space)
+            self.remainders = remainders if remainders.dim and encoding > 1 else None
             n_features = self.features_extractor.features_dim
-            n_features += self.action_encoder.dim if self.action_encoder is not None else 0
-            self.net = make_network(n_members, n_features, list(net_arch), activation_fn)
-            if ortho_init:
+            n_features += sum(part.dim for part in (self.action_encoder, self.remainders) if part is not None)
+            self.net = make_network(self.n_members, n_features, self.architecture["net_arch"], activation_fn)
+            if self.architecture["ortho_init"]:
                 self.apply(orthogonal_init)
         self.to(device)
         # In a list, so that it is not registered once more. next(self.parameters()) takes 4 µs, several times a call.
@@ -152,10 +159,12 @@ class InternalSocialReward(nn.Module):
         """
         preprocessed = preprocess_obs(observations, self.observation_space, self.normalize_images)
         if self.action_encoder is None:
-            features = self.features_extractor(preprocessed, actions)
+            features = [self.features_extractor(preprocessed, actions)]
         else:
-            features = torch.cat([self.features_extractor(preprocessed), self.action_encoder(actions)], dim=1)
-        predictions: torch.Tensor = self.net(features)
+            features = [self.features_extractor(preprocessed), self.action_encoder(actions)]
+        if self.remainders is not None:
+            features.append(self.remainders(observations))
+        predictions: torch.Tensor = self.net(torch.cat(features, dim=1))
         return predictions.T if self.n_members == 1 else predictions
 
     @torch.no_grad()
@@ -166,9 +175,14 @@ class InternalSocialReward(nn.Module):
         :param observations: Array ``[n, *shape]``, or a dictionary of such arrays.
         :param actions: Array ``[n, *shape]``, as the environment is told them (not scaled).
         :return: float32 ``[n]``, in units of the social reward.
-        :raises ValueError: If a shape does not fit the spaces or a number is not finite.
+        :raises ValueError: If a shape does not fit the spaces, or a number is not finite or not in its space.
         """
         internal_rewards: Array = self(*self._checked_tensors(observations, actions)).cpu().numpy()
+        if not np.isfinite(internal_rewards).all():
+            raise ValueError(
+                "R_i must be finite, got NaN or infinity, since the network or its weights overflow; scale "
+                "observations down in a wrapper, or train with a lower learning_rate."
+            )
         return self.limit(internal_rewards)
 
     @torch.no_grad()
@@ -278,14 +292,8 @@ class InternalSocialReward(nn.Module):
         torch.empty(0, device=device)  # a device that does not exist is no fault of the file
         return file_format.load(cls, path, classes, device)
 
-
-def _check_arguments(n_members: int, pessimism: float, limit_to_labels: str) -> None:
-    if n_members < 1:
-        raise ValueError(f"n_members must be at least 1, got {n_members!r}.")
-    if not 0.0 <= pessimism < math.inf or (pessimism and n_members == 1):
-        raise ValueError(
-            "pessimism must be a number of standard deviations over members, 0 or more, and 0 if there is one "
-            f"member, got {pessimism!r} with n_members={n_members}; use n_members=5."
-        )
-    if limit_to_labels not in get_args(Limit):
-        raise ValueError(f"limit_to_labels must be one of {', '.join(get_args(Limit))}, got {limit_to_labels!r}.")
+    def _check_arguments(self) -> None:
+        if self.pessimism and self.n_members == 1:
+            raise ValueError(f"pessimism must be 0 if there is one member, got {self.pessimism!r}; use n_members=5.")
+        if self.limit_to_labels not in (limits := get_args(Limit)):
+            raise ValueError(f"limit_to_labels must be one of {', '.join(limits)}, got {self.limit_to_labels!r}.")

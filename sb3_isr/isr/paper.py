@@ -52,9 +52,17 @@ class ActionPlaneCNN(GridCNN):
         :param observations: Codes, float ``[n, width, height, channels]``.
         :param actions: int ``[n]``.
         :return: float ``[n, features_dim]``.
+        :raises ValueError: If a grid does not show the agent, so that its action would be lost.
         """
-        agent = (observations[..., 0] == AGENT).float()
-        plane = agent * (actions - self.first_action).view(-1, 1, 1)
+        agent = observations[..., 0] == AGENT
+        numbers = actions - self.first_action
+        if (~agent.flatten(1).any(dim=1) & (numbers != 0)).any():
+            raise ValueError(
+                f"ActionPlaneCNN writes the action into the agent's cell, code {AGENT} of the first channel, got a "
+                "grid without an agent, where actions would look alike; pass normalize_images=False beside it, or use "
+                "another features extractor."
+            )
+        plane = agent.float() * numbers.view(-1, 1, 1)
         return super().forward(torch.cat([observations, plane.unsqueeze(-1)], dim=-1))
 
 

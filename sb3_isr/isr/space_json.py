@@ -12,11 +12,8 @@ import numpy as np
 from gymnasium import spaces
 
 from sb3_isr.common.batches import Array
-from sb3_isr.common.spaces import MAX_NUMBERS
+from sb3_isr.common.spaces import INTEGERS, MAX_NUMBERS, NUMBERS
 
-_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-#: Those of a Box.
-_NUMBERS = ("bool", *_INTEGERS, "float16", "float32", "float64")
 #: What NumPy allows (1.x; 2.x allows 64).
 _MAX_DIMENSIONS = 32
 
@@ -33,7 +30,7 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
     if isinstance(space, spaces.Dict):
         return {"type": "Dict", "spaces": [[key, space_to_json(part)] for key, part in space.spaces.items()]}
     dtype = str(space.dtype)
-    if isinstance(space, spaces.Box) and dtype in _NUMBERS:
+    if isinstance(space, spaces.Box) and dtype in NUMBERS:
         bounds = {"low": _bound_to_json(space.low), "high": _bound_to_json(space.high)}
         return {"type": "Box", "shape": list(space.shape), "dtype": dtype, **bounds}
     if isinstance(space, spaces.Discrete):
@@ -74,13 +71,13 @@ def _part_from_json(value: Any) -> gym.Space[Any]:
     if kind == "Box":
         return _box_from_json(value)
     if kind == "Discrete":
-        dtype = _dtype(value, _INTEGERS)
+        dtype = _dtype(value, INTEGERS)
         n, start = _integer(value.get("n"), 1, dtype), _integer(value.get("start"), None, dtype)
         _integer(start + n - 1, None, dtype)
         # Gymnasium 1.0's Discrete has no dtype.
         return spaces.Discrete(n, start=start) if dtype == np.int64 else spaces.Discrete(n, start=start, dtype=dtype)
     if kind == "MultiDiscrete":
-        dtype = _dtype(value, _INTEGERS)
+        dtype = _dtype(value, INTEGERS)
         nvec = [_integer(n, 1, dtype) for n in _field(value, "nvec", list)]
         starts = [_integer(start, None, dtype) for start in _field(value, "start", list)]
         if len(starts) != len(nvec):
@@ -96,7 +93,7 @@ def _part_from_json(value: Any) -> gym.Space[Any]:
 
 
 def _box_from_json(value: dict[str, Any]) -> gym.Space[Any]:
-    shape, dtype = _shape(_field(value, "shape", list)), _dtype(value, _NUMBERS)
+    shape, dtype = _shape(_field(value, "shape", list)), _dtype(value, NUMBERS)
     low, high = (_bound_from_json(value.get(end), shape, dtype) for end in ("low", "high"))
     if (low > high).any():
         raise ValueError("A Box's lower bounds must not be above its upper ones.")

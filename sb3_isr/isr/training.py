@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional as F
 
+from sb3_isr.common.arguments import MAX_SEED, flag, number, plain, whole_number
 from sb3_isr.common.randomness import private_torch_generator
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.store import LabelStore
@@ -66,25 +67,23 @@ class ISRTrainer:
         action_contrast: bool = False,
         seed: int = 0,
     ) -> None:
-        if gradient_steps < 1 or batch_size < 1:
-            raise ValueError(
-                f"gradient_steps and batch_size must be at least 1, got {gradient_steps!r} and {batch_size!r}."
-            )
-        if not 0.0 <= l1_coef < math.inf:
-            raise ValueError(f"l1_coef must be 0 or more, got {l1_coef!r}.")
         self.isr = isr
-        self.gradient_steps = gradient_steps
-        self.batch_size = batch_size
-        self.max_grad_norm = max_grad_norm
-        self.l1_coef = float(l1_coef)
-        self.action_contrast = action_contrast
-        self.seed = seed
+        self.gradient_steps = whole_number("gradient_steps", gradient_steps)
+        self.batch_size = whole_number("batch_size", batch_size)
+        self.max_grad_norm = number("max_grad_norm", max_grad_norm, "(0, inf)")
+        self.l1_coef = number("l1_coef", l1_coef, "[0, inf)")
+        self.action_contrast = flag("action_contrast", action_contrast)
+        self.seed = whole_number("seed", seed, 0, MAX_SEED)
         self.n_trainings = 0
-        self.optimizer = optimizer_class(
-            isr.parameters(),
-            lr=learning_rate,
-            **(optimizer_kwargs or {}),  # type: ignore[call-arg]
-        )
+        learning_rate = number("learning_rate", learning_rate, "(0, inf)")
+        optimizer_kwargs = plain(optimizer_kwargs or {})
+        try:
+            self.optimizer = optimizer_class(isr.parameters(), lr=learning_rate, **optimizer_kwargs)  # type: ignore[call-arg]
+        except TypeError as error:
+            raise ValueError(
+                f"optimizer_kwargs must be arguments of {optimizer_class.__name__} besides lr, got {optimizer_kwargs} "
+                f"({error}); the learning rate is an argument of the trainer."
+            ) from error
 
     def train(self, store: LabelStore) -> TrainingMetrics:
         """
@@ -92,7 +91,7 @@ class ISRTrainer:
 
         :param store: The labels.
         :return: How well it went.
-        :raises ValueError: If the store holds no label to train on.
+        :raises ValueError: If the store holds no label to train on, or the training diverges.
         """
         isr, optimizer = self.isr, self.optimizer
         last_tenth = max(1, self.gradient_steps // 10)
@@ -112,23 +111,45 @@ class ISRTrainer:
             group["lr"] = learning_rate
         isr.eval()
         self.n_trainings += 1
-        return TrainingMetrics(float(loss_sum) / last_tenth, held_out_mse(isr, store), len(store), self.gradient_steps)
+        train_loss = float(loss_sum) / last_tenth
+        if not math.isfinite(train_loss):
+            raise ValueError(
+                f"The training of the ISR must converge, got a loss of {train_loss} with learning_rate="
+                f"{learning_rates[0]:g} and labels in [{isr.label_range.low:g}, {isr.label_range.high:g}]; "  # type: ignore[union-attr]
+                "lower the learning_rate in trainer_kwargs, or scale observations and labels down."
+            )
+        return TrainingMetrics(train_loss, held_out_mse(isr, store), len(store), self.gradient_steps)
 
     def state_dict(self) -> dict[str, Any]:
         """
-        Get what a later training depends on, besides the ISR and the labels.
+        Get what a later training depends on, besides the ISR, the labels and the arguments.
 
-        :return: The optimizer's state and the number of trainings.
+        :return: The optimizer's state and class, and the number of trainings.
         """
-        return {"optimizer": self.optimizer.state_dict(), "n_trainings": self.n_trainings}
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "optimizer_class": type(self.optimizer).__qualname__,
+            "n_trainings": self.n_trainings,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """
-        Continue from an earlier state.
+        Continue from an earlier state, with the arguments that this trainer was given.
 
         :param state: What :meth:`state_dict` returned.
+        :raises ValueError: If it is another optimizer's.
         """
+        name = type(self.optimizer).__qualname__
+        if state.get("optimizer_class", name) != name:
+            raise ValueError(
+                f"To continue with the state of a trainer, optimizer_class must be the same, got {name} here and "
+                f"{state['optimizer_class']} there; use the same trainer_kwargs."
+            )
+        # torch would take the learning rate from there, too, whatever was given here.
+        arguments = [{**group, "params": None} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, given in zip(self.optimizer.param_groups, arguments, strict=True):
+            group.update({**given, "params": group["params"]})
         self.n_trainings = state["n_trainings"]
 
     def _update_label_range(self, store: LabelStore) -> None:

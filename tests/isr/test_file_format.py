@@ -2,7 +2,9 @@
 Files of ISRs. Values are handed on, so a file may be damaged, come from a stranger, or be older than this version.
 """
 
+import functools
 import json
+import math
 import os
 from collections import OrderedDict
 from pathlib import Path
@@ -63,6 +65,9 @@ def test_a_saved_isr_predicts_as_before(
     torch.manual_seed(3)
     assert torch.equal(torch.rand(1), drawn)  # the learner's randomness is unchanged
     observations, actions = batch(observation_space, 5), batch(action_space, 5)
+    if observation_space is GRID:
+        observations %= 2  # codes that GridOneHot knows
+        observations[:, 4, 4, 0] = 10  # the agent
     np.testing.assert_array_equal(loaded.predict(observations, actions), isr.predict(observations, actions))
     members = isr.predict_members(observations, actions)
     np.testing.assert_array_equal(loaded.predict_members(observations, actions), members)
@@ -93,7 +98,7 @@ def test_a_file_names_classes_by_their_package(
         tmp_path / "isr"
     )
     header = header_of(tmp_path / "isr")
-    assert header["format"] == "sb3-isr 3"
+    assert header["format"] == "sb3-isr 4"
     assert header["architecture"]["features_extractor_class"] == name
     assert header["architecture"]["activation_fn"] == "torch.nn.ReLU"
 
@@ -129,9 +134,25 @@ def test_a_file_of_format_2_predicts_as_then_and_can_be_trained_and_saved(
     store.add(LabelBatch(observations, actions, np.full(len(actions), 1.0)))
     ISRTrainer(isr, gradient_steps=10, learning_rate=0.1).train(store)
     isr.save(tmp_path / "isr")
-    assert header_of(tmp_path / "isr")["format"] == "sb3-isr 3"
+    assert header_of(tmp_path / "isr")["format"] == "sb3-isr 4"
     assert not np.allclose(predict(isr), PREDICTED[name]["rewards"])
     np.testing.assert_array_equal(predict(InternalSocialReward.load(tmp_path / "isr", device="cpu")), predict(isr))
+
+
+# Files of format 3. Bounded Boxes were scaled to [-1, 1], and GridOneHot's further channels were flags.
+
+PREDICTED_3: dict[str, dict[str, Any]] = json.loads((FILES / "format_3.json").read_text())
+
+
+@pytest.mark.parametrize("name", list(PREDICTED_3))
+def test_a_file_of_format_3_predicts_as_then_and_keeps_its_encoding_when_it_is_saved(name: str, tmp_path: Path) -> None:
+    isr = InternalSocialReward.load(FILES / f"format_3_{name}.safetensors", device="cpu")
+    observations = np.array(PREDICTED_3[name]["observations"], isr.observation_space.dtype)
+    actions = np.array(PREDICTED_3[name]["actions"], isr.action_space.dtype)
+    assert isr.architecture["encoding"] == 1
+    isr.save(tmp_path / "isr")
+    for each in (isr, InternalSocialReward.load(tmp_path / "isr", device="cpu")):
+        np.testing.assert_allclose(each.predict(observations, actions), PREDICTED_3[name]["rewards"], 1e-5, 1e-6)
 
 
 # A user's own classes.
@@ -185,6 +206,36 @@ class Tied(BaseFeaturesExtractor):
         return features
 
 
+def test_an_isr_that_cannot_be_saved_says_so_when_it_is_made() -> None:
+    """Not when hours of training are to be saved."""
+    for kwargs in (
+        {"activation_fn": functools.partial(nn.LeakyReLU, 0.1)},
+        {"features_extractor_class": Own, "features_extractor_kwargs": {"factor": math.inf}},
+    ):
+        with pytest.warns(UserWarning, match="can be trained, but neither saved nor resumed"):
+            InternalSocialReward(BOX, DISCRETE, **kwargs)
+
+
+def test_an_isr_of_numpy_numbers_is_saved(tmp_path: Path) -> None:
+    """They trained, but could be neither saved nor resumed."""
+    isr = InternalSocialReward(
+        BOX,
+        DISCRETE,
+        features_extractor_class=Own,
+        features_extractor_kwargs={"factor": np.float32(2.0)},
+        net_arch=np.array([8.0, 4.0]),  # type: ignore[arg-type]
+        n_members=np.int64(2),  # type: ignore[arg-type]
+        pessimism=np.float64(0.5),
+        ortho_init=np.bool_(False),  # type: ignore[arg-type]
+        normalize_images=np.bool_(True),  # type: ignore[arg-type]
+        seed=np.uint8(3),  # type: ignore[arg-type]
+    )
+    isr.save(tmp_path / "isr")
+    loaded = InternalSocialReward.load(tmp_path / "isr", features_extractor_class=Own)
+    assert loaded.architecture == isr.architecture
+    assert isr.architecture["net_arch"] == [8, 4]
+
+
 def test_tied_and_transposed_weights_are_saved(tmp_path: Path) -> None:
     isr = InternalSocialReward(BOX, DISCRETE, features_extractor_class=Tied)
     isr.save(tmp_path / "isr")
@@ -231,9 +282,10 @@ def test_when_saving_fails_the_old_file_is_kept(tmp_path: Path, monkeypatch: pyt
     path = tmp_path / "isr"
     InternalSocialReward(BOX, DISCRETE).save(path)
     before = path.read_bytes()
-    isr = InternalSocialReward(
-        BOX, DISCRETE, features_extractor_class=Own, features_extractor_kwargs={"factor": torch.ones(1)}
-    )
+    with pytest.warns(UserWarning, match=r"neither saved nor resumed.*Tensor is not JSON.*give its features extractor"):
+        isr = InternalSocialReward(
+            BOX, DISCRETE, features_extractor_class=Own, features_extractor_kwargs={"factor": torch.ones(1)}
+        )
     with pytest.raises(ValueError, match=r"Tensor is not JSON serializable.*give its features extractor"):
         isr.save(path)
     monkeypatch.setattr(Path, "write_bytes", fill_disk)
@@ -252,6 +304,3 @@ def test_a_file_can_be_read_by_whom_the_umask_lets_read_it(umask: int, mode: int
     finally:
         os.umask(before)
     assert (tmp_path / "isr").stat().st_mode & 0o777 == mode
-
-
-# Damaged and hostile files.

@@ -115,8 +115,8 @@ def test_training_arguments_of_format_2_are_ignored(tmp_path: Path) -> None:
         ([], r"not of sb3-isr, but of \[\]"),
         (changed(format=None), "not of sb3-isr, but of None"),
         (changed(format="sb3-isr three"), "not of sb3-isr"),
-        (changed(format="sb3-isr 4", sb3_isr="0.9"), r"newer sb3-isr, '0\.9', this is.*; pip install -U sb3-isr\.$"),
-        ({"format": "sb3-isr 4"}, "newer sb3-isr, None"),
+        (changed(format="sb3-isr 5", sb3_isr="0.9"), r"newer sb3-isr, '0\.9', this is.*; pip install -U sb3-isr\.$"),
+        ({"format": "sb3-isr 5"}, "newer sb3-isr, None"),
         ({"format": "sb3-isr 1"}, "'sb3_isr' must be a str, got None"),
         (changed(architecture=[]), "'architecture' must be a dict"),
         (changed(observation_space={"type": "Text"}), "got 'Text'"),
@@ -126,7 +126,9 @@ def test_training_arguments_of_format_2_are_ignored(tmp_path: Path) -> None:
         (changed(label_values=[1.0, 0.0]), r"damaged \(label_values must be ascending"),
         (built(normalize_images=1), "'normalize_images' must be a bool, got 1"),
         (built(n_members="1"), "'n_members' must be a int, got '1'"),
-        (built(n_members=0), "describes no ISR.*n_members must be at least 1"),
+        (built(n_members=0), "describes no ISR.*n_members must be a whole number, 1 or more, got 0"),
+        (built(encoding=3), "describes no ISR.*encoding must be a whole number, 1 to 2, got 3"),
+        (built(encoding=None), "'encoding' must be a int, got None"),
         (built(n_members=10**9), "as 'net.weights.0', but it holds nothing"),
         (built(pessimism=1.0), "describes no ISR.*pessimism"),
         (built(limit_to_labels="all"), "describes no ISR.*limit_to_labels"),
@@ -205,7 +207,7 @@ NASTY = st.sampled_from(
     [0, -1, 1, 10**9, 10**30, 2**63, 0.5, 1e308, math.nan, math.inf, "", "inf", "Box", "Dict", "float64", "one_hot"]
     + ["plane", "torch.nn.Module", "torch.nn.Transformer", "torch.nn.Softmax", "torch.optim.LBFGS", "values", "range"]
     + ["sb3_isr.GridCNN", "sb3_isr.GridOneHot", "sb3_isr.ActionPlaneCNN", "sb3_isr.nn", "sb3_isr.extractors.GridCNN"]
-    + ["sb3-isr 1", "sb3-isr 2", "sb3-isr 3", "sb3-isr 4", None, True, [], {}]
+    + ["sb3-isr 1", "sb3-isr 2", "sb3-isr 3", "sb3-isr 4", "sb3-isr 5", None, True, [], {}]
     + [f"stable_baselines3.common.torch_layers.{name}" for name in ("NatureCNN", "CombinedExtractor", "nn")]
     + [{"type": "Discrete", "n": 3, "start": 0, "dtype": "int64"}, {"lr": 1.0}, {"channels_last": 1}, [[1]], [4, 4]]
 )

@@ -270,11 +270,21 @@ def test_action_contrast_changes_nothing_where_one_action_was_tried() -> None:
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"gradient_steps": 0}, "at least 1, got 0 and 256"),
-        ({"batch_size": 0}, "at least 1, got 2000 and 0"),
-        ({"l1_coef": -1.0}, "l1_coef must be 0 or more, got -1.0"),
-        ({"l1_coef": math.nan}, "l1_coef must be 0 or more, got nan"),
-        ({"learning_rate": -1.0}, "Invalid learning rate"),
+        ({"gradient_steps": 0}, "gradient_steps must be a whole number, 1 or more, got 0; change it"),
+        ({"gradient_steps": 2.5}, "gradient_steps must be a whole number"),
+        ({"gradient_steps": "1e4"}, "got '1e4'; write it without quotes"),
+        ({"batch_size": 0}, "batch_size must be a whole number, 1 or more, got 0"),
+        ({"l1_coef": -1.0}, r"l1_coef must be a finite number in \[0, inf\), got -1.0"),
+        ({"l1_coef": math.nan}, r"l1_coef must be a finite number in \[0, inf\), got nan"),
+        *[
+            ({"learning_rate": lr}, r"learning_rate .*in \(0, inf\), got")
+            for lr in (-1.0, 0, math.nan, math.inf, "1e-4", True)
+        ],
+        ({"max_grad_norm": 0.0}, r"max_grad_norm must be a finite number in \(0, inf\)"),
+        ({"action_contrast": "no"}, "action_contrast must be True or False"),
+        ({"seed": 0.5}, "seed must be a whole number"),
+        ({"optimizer_kwargs": {"beta": 1}}, "arguments of Adam besides lr, got.*beta.*argument of the trainer"),
+        ({"optimizer_kwargs": {"lr": 1}}, "arguments of Adam besides lr, got"),
     ],
 )
 def test_bad_arguments_are_refused(kwargs: dict[str, Any], message: str) -> None:
