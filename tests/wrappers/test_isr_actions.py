@@ -188,7 +188,7 @@ BOXES = [
     spaces.Box(-10, 10, (2,), np.int64),
     spaces.Box(-3, 3, (2,), np.int8),
     spaces.Box(0, 255, (2,), np.uint8),
-    spaces.Box(-1, 1, (2,), np.float16),  # type: ignore[arg-type]
+    spaces.Box(-1, 1, (2,), np.float16),
     spaces.Box(-1, 1, (2,), np.float64),
     spaces.Box(-1, 1, (2,), np.float32),
 ]

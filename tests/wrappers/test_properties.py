@@ -93,7 +93,8 @@ class ReusingVec(VecEnvWrapper):
     """Returns the same arrays at each step, with the newest numbers in them."""
 
     def reset(self) -> Any:
-        self.kept: list[Any] = [copy_batch(self.venv.reset())]
+        observations: Any = self.venv.reset()
+        self.kept: list[Any] = [copy_batch(observations)]
         return self.kept[0]
 
     def step_wait(self) -> Any:
@@ -223,7 +224,9 @@ def test_told_is_stored_and_utilities_are_the_equation_by_hand(
         present.append(np.concatenate([composer.attendance.present.copy() for composer in all_composers]))
 
     told = [list(of_env) for of_env in venv.get_attr("told")]
-    by_hand, attended, missed, sums = np.zeros((len(utilities), venv.num_envs)), [], [], np.zeros(4)
+    by_hand, sums = np.zeros((len(utilities), venv.num_envs)), np.zeros(4)
+    attended: list[Told] = []
+    missed: list[Told] = []
     for i, of_env in enumerate(told):
         for step, t in enumerate(of_env):
             p, r_s, r_i = present[step][i], t.social_reward or 0.0, coefficient * of_one(t)

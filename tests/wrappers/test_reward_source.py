@@ -105,7 +105,7 @@ CHANGES: dict[str, Wrap] = {
     "frame skip": Skip,
     "Atari clipping": ClipRewardEnv,
     "clipping": partial(ClipReward, min_reward=-1, max_reward=1),
-    "scaling": partial(TransformReward, func=lambda reward: 0.1 * reward),
+    "scaling": partial(TransformReward, func=lambda reward: 0.1 * float(reward)),
     "normalizing": NormalizeReward,
     "skip, stacked and monitored": lambda env: Monitor(FrameStackObservation(Skip(env), 2)),
 }
