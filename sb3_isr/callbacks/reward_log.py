@@ -9,12 +9,16 @@ from stable_baselines3.common.logger import Logger
 from sb3_isr.isr.training import TrainingMetrics
 from sb3_isr.wrappers.reward_statistics import RewardStatistics
 
+#: After so many attended steps without a label something is wrong, also where no episode ends.
+MAX_SILENCE = 1000
+
 
 class RewardLog:
     """Adds up reward statistics until they are logged under ``isr/``."""
 
     def __init__(self) -> None:
         self._statistics = RewardStatistics()
+        self._attended = 0.0
         self._has_labels = False
         self._has_warned = False
 
@@ -46,7 +50,7 @@ class RewardLog:
             logger.record_mean("isr/internal_reward", statistics.internal_reward / absences)
         if statistics.episodes:
             logger.record_mean("isr/social_return", statistics.social_return / statistics.episodes)
-            self._warn_if_there_are_no_labels(statistics)
+        self._warn_if_there_are_no_labels(statistics)
 
     def write_training(self, logger: Logger, metrics: TrainingMetrics, step: int | None) -> None:
         """
@@ -62,10 +66,12 @@ class RewardLog:
             print(f"ISR trained at step {step} on {metrics.n_labels} labels: held-out MSE {metrics.held_out_mse:.2g}")
 
     def _warn_if_there_are_no_labels(self, statistics: RewardStatistics) -> None:
-        if statistics.presence and not self._has_labels and not self._has_warned:
+        self._attended += statistics.presence
+        is_long = statistics.episodes or self._attended >= MAX_SILENCE
+        if statistics.presence and is_long and not self._has_labels and not self._has_warned:
             self._has_warned = True
             warnings.warn(
-                'The caregiver attended whole episodes and gave no label: no info had the key "social_reward". '
+                f'The caregiver attended {self._attended:.0f} steps and gave no label: no info had "social_reward". '
                 "Wrap the environments in SocialRewardWrapper, or let them write the key.",
                 stacklevel=2,
             )

@@ -137,11 +137,27 @@ def label_of(caregiver: Caregiver, transition: Transition) -> float | None:
     :raises ValueError: If it returns something else than one finite number or None.
     """
     label = caregiver.social_reward(transition)
+    return None if label is None else _number_of(caregiver, "social_reward", label)
+
+
+def environment_reward_of(caregiver: Caregiver, transition: Transition) -> float:
+    """
+    Ask a caregiver for the part of the reward that is not social.
+
+    :param caregiver: The caregiver.
+    :param transition: The transition.
+    :return: ``R_e`` as a Python float.
+    :raises ValueError: If it returns something else than one finite number.
+    """
+    return _number_of(caregiver, "environment_reward", caregiver.environment_reward(transition))
+
+
+def _number_of(caregiver: Caregiver, method: str, value: Any) -> float:
     try:
-        return None if label is None else as_number(label)
+        return as_number(value)
     except ValueError as error:
         raise ValueError(
-            f"A caregiver must return a finite number, or None for no label, but of the label of {caregiver!r} {error}."
+            f"A caregiver's {method} must return a finite number (or None for no label), but of {caregiver!r} {error}."
         ) from None
 
 

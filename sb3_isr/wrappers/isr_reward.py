@@ -9,7 +9,7 @@ import numpy as np
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 
-from sb3_isr.common.numbers import as_number
+from sb3_isr.common.numbers import unwrap
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.wrappers.composer import InternalReward, RewardComposer
 from sb3_isr.wrappers.isr_actions import ISRActions
@@ -70,7 +70,7 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         utilities = self._composer.compose(
             self._observations,
             actions,
-            np.array([as_number(reward)]),
+            np.array([float(unwrap(reward))]),
             np.array([terminated or truncated]),
             [info],
             # After an end without a reset: Gymnasium's Autoreset resets in this step, whatever the action is.

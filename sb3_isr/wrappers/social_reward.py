@@ -10,9 +10,9 @@ from weakref import WeakValueDictionary
 
 import gymnasium as gym
 
-from sb3_isr.caregivers.base import Caregiver, Transition, label_of
+from sb3_isr.caregivers.base import Caregiver, Transition, environment_reward_of, label_of
 from sb3_isr.caregivers.plain import AnyCaregiver, as_caregiver
-from sb3_isr.common.numbers import as_number
+from sb3_isr.common.numbers import unwrap
 from sb3_isr.common.reward_parts import ENVIRONMENT_REWARD, SOCIAL_REWARD
 from sb3_isr.wrappers.monitored_return import MonitoredReturn
 
@@ -77,11 +77,11 @@ class SocialRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConst
         next_observation = copy.deepcopy(observation)
         self._steps += 1
         transition = Transition(
-            self._observation, action_copy, as_number(reward), next_observation, terminated, truncated, info
+            self._observation, action_copy, float(unwrap(reward)), next_observation, terminated, truncated, info
         )
         try:
             social_reward = label_of(self.caregiver, transition)
-            environment_reward = as_number(self.caregiver.environment_reward(transition))
+            environment_reward = environment_reward_of(self.caregiver, transition)
         except ValueError as error:
             raise ValueError(f"{error} That was at step {self._steps} of {self}.") from error
         true_reward = environment_reward

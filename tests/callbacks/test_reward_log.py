@@ -1,8 +1,11 @@
 """What is logged under `isr/`."""
 
 import pytest
+from stable_baselines3.common.logger import Logger
 
 from sb3_isr import ISRCallback
+from sb3_isr.callbacks.reward_log import RewardLog
+from sb3_isr.wrappers.reward_statistics import RewardStatistics
 from tests.callbacks.learners import QUICK, Watch, ppo
 
 
@@ -23,3 +26,18 @@ def test_means_of_rewards_are_logged_for_each_rollout() -> None:
     assert present["isr/train_loss"] > 0
     # The Monitor inside reports the true return, 3 * -0.5 + 1, and SB3 logs it as rollout/ep_rew_mean.
     assert {episode["r"] for episode in model.ep_info_buffer} == {-0.5}  # type: ignore[union-attr]
+
+
+def silent(transitions: int, episodes: int = 0) -> RewardStatistics:
+    return RewardStatistics(transitions=transitions, presence=transitions, episodes=episodes)
+
+
+@pytest.mark.parametrize(("rollouts", "steps"), [([silent(8, episodes=1)], "8"), ([silent(600), silent(600)], "1200")])
+def test_a_caregiver_who_never_labels_is_warned_of_also_where_no_episode_ends(
+    rollouts: list[RewardStatistics], steps: str
+) -> None:
+    log = RewardLog()
+    with pytest.warns(UserWarning, match=f"attended {steps} steps and gave no label"):
+        for statistics in rollouts:
+            log.add(statistics, has_labels=False)
+            log.write(Logger(None, []), n_labels=0)

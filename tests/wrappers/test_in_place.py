@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -153,3 +154,13 @@ def test_a_caregiver_may_keep_the_transitions_that_it_sees() -> None:
     for _ in range(3):
         env.step(0)
     assert [(float(t.observation[0]), float(t.next_observation[0])) for t in seen] == [(0, 1), (1, 2), (2, 3)]
+
+
+def test_enjoy_prints_the_internal_return_of_what_was_observed(capsys: pytest.CaptureFixture[str]) -> None:
+    enjoy = pytest.importorskip("sb3_isr.zoo.enjoy", reason="RL Zoo is an extra")
+    isr = SimpleNamespace(predict=lambda observations, actions: 10 * observations[:, 0])
+    venv = enjoy.RewardPrinter(OneBuffer(), isr)
+    venv.reset()
+    for _ in range(4):
+        venv.step(np.zeros(2, int))
+    assert "social: 6.00, internal: 60.00" in capsys.readouterr().out

@@ -143,7 +143,21 @@ def test_a_label_that_is_no_number_says_whose_it_was_and_when(around: Any, label
     env = SocialRewardWrapper(ScriptedEnv(SCRIPT), around(Judge(label)))
     env.reset()
     env.step(0)
-    with pytest.raises(ValueError, match=rf"finite number, or None.*Judge object.*{got}.*at step 2 of <SocialReward"):
+    with pytest.raises(ValueError, match=rf"finite number.*Judge object.*{got}.*at step 2 of <SocialReward"):
+        env.step(0)
+
+
+def test_so_does_an_environment_reward_that_is_no_number() -> None:
+    class Forgets(Caregiver):
+        def social_reward(self, transition: Transition) -> float:
+            return 1.0
+
+        def environment_reward(self, transition: Transition) -> Any:
+            return None
+
+    env = SocialRewardWrapper(ScriptedEnv(SCRIPT), Forgets())
+    env.reset()
+    with pytest.raises(ValueError, match=r"environment_reward must return .*Forgets.*got None.*at step 1 of <Social"):
         env.step(0)
 
 
