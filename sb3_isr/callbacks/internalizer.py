@@ -218,7 +218,7 @@ class Internalizer:
         loaded.check_spaces(isr.observation_space, isr.action_space)
         isr.load_state_dict(loaded.state_dict())
         isr.label_range = loaded.label_range
-        self.trainer.load_state_dict(torch.load(folder / "trainer.pt", weights_only=True))
+        self.trainer.load_state_dict(torch.load(folder / "trainer.pt", "cpu", weights_only=True))
         self.store.load(folder / "labels.npz")
 
     def _store(self, labels: LabelBatch | None) -> bool:

@@ -27,15 +27,16 @@ def get_generators() -> dict[str, Any]:
 
 def set_generators(states: dict[str, Any]) -> None:
     """
-    Restore earlier states of the global generators.
+    Restore earlier states of the global generators, those of GPUs as far as this machine has them.
 
-    :param states: What :func:`get_generators` returned.
+    :param states: What :func:`get_generators` returned, here or on another machine.
     """
     random.setstate(states["python"])
     np.random.set_state(states["numpy"])
     torch.set_rng_state(states["torch"])
-    if states["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])
+    if torch.cuda.is_available():
+        for gpu, state in zip(range(torch.cuda.device_count()), states["cuda"], strict=False):
+            torch.cuda.set_rng_state(state, gpu)
 
 
 @contextmanager

@@ -39,7 +39,8 @@ def write(path: Path, header: Header, weights: dict[str, torch.Tensor]) -> None:
     # Copies in C order: safetensors refuses tied weights and other orders of axes.
     weights = {name: weight.cpu().clone(memory_format=torch.contiguous_format) for name, weight in weights.items()}
     with replaced(path) as partial:
-        safetensors.torch.save_file(weights, partial, {"isr": text})
+        # Not safetensors' own save_file, whose files nobody but their owner can read.
+        partial.write_bytes(safetensors.torch.save(weights, {"isr": text}))
 
 
 def load(

@@ -44,3 +44,16 @@ def test_the_generators_are_restored_after_an_error() -> None:
     with pytest.raises(KeyError):
         draw_and_fail()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(("n_saved", "n_gpus"), [(4, 1), (1, 4), (0, 2), (2, 2)])
+def test_a_snapshot_of_a_machine_with_other_gpus_is_restored_as_far_as_they_are_here(
+    n_saved: int, n_gpus: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restored: dict[int, int] = {}
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: n_gpus)
+    monkeypatch.setattr("torch.cuda.set_rng_state", lambda state, gpu: restored.update({gpu: state}))
+    monkeypatch.setattr("torch.cuda.get_rng_state_all", lambda: [])
+    set_generators({**get_generators(), "cuda": [10 + gpu for gpu in range(n_saved)]})
+    assert restored == {gpu: 10 + gpu for gpu in range(min(n_saved, n_gpus))}

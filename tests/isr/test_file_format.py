@@ -5,6 +5,7 @@ Files of ISRs. Values are handed on, so a file may be damaged, come from a stran
 import copy
 import json
 import math
+import os
 import pickle
 import struct
 import tempfile
@@ -235,8 +236,9 @@ def test_what_is_no_label_range_is_not_saved(tmp_path: Path) -> None:
         isr.save(tmp_path / "isr")
 
 
-def fill_disk(*args: Any) -> None:
-    Path(args[1]).write_bytes(b"half")
+def fill_disk(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content[:10])
     raise OSError("No space left on device")
 
 
@@ -249,11 +251,22 @@ def test_when_saving_fails_the_old_file_is_kept(tmp_path: Path, monkeypatch: pyt
     )
     with pytest.raises(ValueError, match=r"Tensor is not JSON serializable.*give its features extractor"):
         isr.save(path)
-    monkeypatch.setattr("safetensors.torch.save_file", fill_disk)
+    monkeypatch.setattr(Path, "write_bytes", fill_disk)
     with pytest.raises(OSError, match="No space"):
         InternalSocialReward(BOX, DISCRETE, seed=9).save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_a_file_can_be_read_by_whom_the_umask_lets_read_it(umask: int, mode: int, tmp_path: Path) -> None:
+    """safetensors writes files that nobody but their owner can read, whatever the umask."""
+    before = os.umask(umask)
+    try:
+        InternalSocialReward(BOX, DISCRETE).save(tmp_path / "isr")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "isr").stat().st_mode & 0o777 == mode
 
 
 # Damaged and hostile files.
