@@ -154,8 +154,6 @@ class HackingWatch(ISRChildCallback):
         :param state: What :meth:`state_dict` returned.
         """
         vars(self).update(state)
-        if self.remedy == "lower":
-            self.isr_callback.coefficient /= 2 ** len(self.alarms)
 
     def _apply_remedy(self, alarm: Alarm) -> None:
         if self.remedy == "stop":

@@ -167,6 +167,9 @@ class ISRCallback(BaseCallback):
             "internalization": self.internalizer.state,
             "queries": self.internalizer.queries,
             "relabeler": None if self._relabeler is None else self._relabeler.stored,
+            "coefficient": self.coefficient,
+            "reward_log": self._reward_log,
+            "n_calls": [callback.n_calls for callback in (self, *self.children)],
             "children": [child.state_dict() for child in self.children],
         }
 
@@ -183,6 +186,10 @@ class ISRCallback(BaseCallback):
             self._relabeler.stored = state["relabeler"]
         for child, of_child in zip(self.children, state["children"], strict=True):
             child.load_state_dict(of_child)
+        self.coefficient = state["coefficient"]
+        self._reward_log = state["reward_log"]
+        for callback, n_calls in zip((self, *self.children), state["n_calls"], strict=True):
+            callback.n_calls = n_calls  # says when labels are collected
 
     def _init_callback(self) -> None:
         check_algorithm(self.model)
