@@ -49,9 +49,12 @@ def load_learner(folder: Path, algorithm: type[Algorithm], env: VecEnv, **kwargs
     """
     model = algorithm.load(folder / "model.zip", env=env, force_reset=False, **kwargs)
     if isinstance(model, OffPolicyAlgorithm):
-        made = model.replay_buffer
+        here = describe(model.replay_buffer)
         model.load_replay_buffer(folder / "replay_buffer.pkl")
-        check_same(*({"replay_buffer": describe(buffer)} for buffer in (made, model.replay_buffer)), folder)
+        there = describe(model.replay_buffer)
+        # SB3 makes buffers of n-step returns with the arguments that they had.
+        here |= {name: describe(kwargs[name]) for name in ("n_steps", "gamma") if name in there and name in kwargs}
+        check_same({"replay_buffer": here}, {"replay_buffer": there}, folder)
     return model
 
 

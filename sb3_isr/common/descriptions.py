@@ -65,12 +65,9 @@ def differences(here: Any, there: Any, name: str = "") -> list[str]:
 
 
 def _arguments(value: Any) -> Iterator[tuple[str, Any]]:
-    try:
-        names = list(signature(type(value)).parameters)
-    except (TypeError, ValueError):  # some built-in classes have no signature
-        return
     attributes = getattr(value, "__dict__", {})
-    for name in names:
+    constructors = [vars(cls)["__init__"] for cls in type(value).__mro__ if "__init__" in vars(cls)]
+    for name in dict.fromkeys(name for constructor in constructors for name in signature(constructor).parameters):
         for attribute in (name, f"_{name}"):
             if attribute in attributes:
                 yield name, attributes[attribute]

@@ -223,7 +223,7 @@ def test_stacks_statistics_and_running_returns_of_all_wrappers_are_restored(tmp_
     def make() -> VecEnv:
         def single() -> Any:
             env: Any = gym.wrappers.NormalizeObservation(gym.wrappers.TimeLimit(EzPickled(), 17))
-            return gym.wrappers.RecordEpisodeStatistics(Monitor(env))
+            return gym.wrappers.RecordEpisodeStatistics(Monitor(env), stats_key="statistics")
 
         return VecNormalize(VecFrameStack(Wrapped(VecMonitor(DummyVecEnv([single] * 2))), 3), norm_reward=False)
 

@@ -230,4 +230,4 @@ def test_sac_is_resumed_with_arguments_for_load(tmp_path: Path) -> None:
     env = partial(scripted_vec_env, SCRIPTS, action_space=spaces.Box(-1, 1, (1,), np.float32))
     trained(tmp_path, off_policy(SAC, VecISRReward(env())))
     model, _ = resume(tmp_path, SAC, VecISRReward(env()), load={"train_freq": 3})
-    assert model.train_freq == 3
+    assert model.train_freq.frequency == 3
