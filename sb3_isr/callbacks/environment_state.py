@@ -96,7 +96,9 @@ def _single_layers(env: Any) -> Iterator[Any]:
 
 def _caregivers(layer: Any) -> Iterator[Any]:
     # A script that resumes may talk to its caregiver: it gets its state back, but remains that object.
-    while (layer := getattr(layer, "__dict__", {}).get("caregiver")) is not None and not isinstance(layer, FunctionType):
+    while (layer := getattr(layer, "__dict__", {}).get("caregiver")) is not None and not isinstance(
+        layer, FunctionType
+    ):
         yield layer
 
 

@@ -259,9 +259,7 @@ class Limited(Interrupt):
 
 
 @pytest.mark.parametrize("n_bytes", [0, 100, 2000, 5000, 10_000])
-def test_training_goes_on_when_the_disk_is_full_and_the_checkpoint_before_is_kept(
-    n_bytes: int, tmp_path: Path
-) -> None:
+def test_training_goes_on_when_the_disk_is_full_and_the_checkpoint_before_is_kept(n_bytes: int, tmp_path: Path) -> None:
     callback = ISRCallback(callback=ISRCheckpoint(tmp_path, every=32), **QUICK)
     model = ppo()
     with warnings.catch_warnings(record=True) as met:

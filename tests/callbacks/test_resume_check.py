@@ -106,7 +106,11 @@ def test_arguments_of_children_are_taken_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("algorithm", "env", "message"),
     [
-        (A2C, scripted, r"algorithm='stable_baselines3\.a2c\.a2c\.A2C' here and 'stable_baselines3\.ppo\.ppo\.PPO' there"),
+        (
+            A2C,
+            scripted,
+            r"algorithm='stable_baselines3\.a2c\.a2c\.A2C' here and 'stable_baselines3\.ppo\.ppo\.PPO' there",
+        ),
         (PPO, lambda: VecISRReward(scripted_vec_env(SCRIPTS * 2)), r"n_envs=4 here and 2 there"),
         (PPO, lambda: VecISRReward(scripted_vec_env(SCRIPTS[:1])), r"n_envs=1 here and 2 there"),
         (
