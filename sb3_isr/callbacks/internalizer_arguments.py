@@ -65,7 +65,7 @@ class InternalizerArguments:
         if isinstance(isr_kwargs, Mapping):
             self._written = import_classes({key: isr_kwargs[key] for key in WRITTEN_BY_ALGORITHMS if key in isr_kwargs})
             isr_kwargs = {key: value for key, value in isr_kwargs.items() if key not in self._written}
-        self._isr_kwargs, self._trainer_kwargs, self._store_kwargs = keyword_arguments(
+        self.isr_kwargs, self.trainer_kwargs, self.store_kwargs = keyword_arguments(
             {"isr_kwargs": isr_kwargs, "trainer_kwargs": trainer_kwargs, "store_kwargs": store_kwargs},
             {"isr_kwargs": InternalSocialReward, "trainer_kwargs": ISRTrainer, "store_kwargs": LabelStore},
         )
@@ -98,15 +98,15 @@ class InternalizerArguments:
         isr_seed, store_seed, trainer_seed, query_seed = (int(number) for number in seeds)
         isr = self._isr
         if isr is None:
-            isr = InternalSocialReward(*spaces, **{"seed": isr_seed, "device": device, **self._isr_kwargs})
+            isr = InternalSocialReward(*spaces, **{"seed": isr_seed, "device": device, **self.isr_kwargs})
         elif not isinstance(isr, InternalSocialReward):
             isr = InternalSocialReward.load(isr, device=device)
         self.queries.check_isr(isr)
         return Internalizer(
             self.presence,
             isr,
-            LabelStore(*spaces, **{"seed": store_seed, **self._store_kwargs}),
-            ISRTrainer(isr, **{"seed": trainer_seed, **self._trainer_kwargs}),
+            LabelStore(*spaces, **{"seed": store_seed, **self.store_kwargs}),
+            ISRTrainer(isr, **{"seed": trainer_seed, **self.trainer_kwargs}),
             make_scheduler(self.queries, self.presence, np.random.default_rng(query_seed)),
             self.train_every,
             is_trained=self._isr is not None,

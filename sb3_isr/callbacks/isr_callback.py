@@ -81,7 +81,7 @@ class ISRCallback(BaseCallback):
         verbose: int = 0,
     ) -> None:
         super().__init__(verbose)
-        self._arguments = InternalizerArguments(
+        self.arguments = InternalizerArguments(
             presence, queries, isr, isr_kwargs, trainer_kwargs, store_kwargs, train_every
         )
         self.coefficient = number("coefficient", coefficient)
@@ -98,7 +98,6 @@ class ISRCallback(BaseCallback):
         self._learner: BaseAlgorithm | None = None
         self._relabeler: ReplayRelabeler | None = None
         self._progress_at_step = 0.0
-        self._has_set_coefficient = False
 
     @property
     def internalizer(self) -> Internalizer:
@@ -149,7 +148,6 @@ class ISRCallback(BaseCallback):
         :param coefficient: ``R_i`` is multiplied by it from now on.
         """
         self.coefficient = number("coefficient", coefficient)
-        self._has_set_coefficient = True
         self._update()
 
     def collect(self) -> None:
@@ -166,8 +164,10 @@ class ISRCallback(BaseCallback):
             "rngs": self._connection.current_rngs(),
             "internalization": self.internalizer.state,
             "queries": self.internalizer.scheduler,
-            "coefficient": self.coefficient if self._has_set_coefficient else None,
+            "coefficient": self.coefficient,
             "relabeler": None if self._relabeler is None else self._relabeler.known,
+            "reward_log": self._reward_log,
+            "n_calls": [callback.n_calls for callback in (self, *self.children)],
             "children": [child.state_dict() for child in self.children],
         }
 
@@ -180,12 +180,14 @@ class ISRCallback(BaseCallback):
         self._connection.rngs = state["rngs"]
         self.internalizer.state = state["internalization"]
         self.internalizer.scheduler = state["queries"]
-        if state["coefficient"] is not None:
-            self.set_coefficient(state["coefficient"])
+        self.set_coefficient(state["coefficient"])
         if self._relabeler is not None and state["relabeler"] is not None:
             self._relabeler.known = state["relabeler"]
         for child, of_child in zip(self.children, state["children"], strict=True):
             child.load_state_dict(of_child)
+        self._reward_log = state["reward_log"]
+        for callback, n_calls in zip((self, *self.children), state["n_calls"], strict=True):
+            callback.n_calls = n_calls  # says when labels are collected
 
     def _init_callback(self) -> None:
         check_algorithm(self.model)
@@ -194,7 +196,7 @@ class ISRCallback(BaseCallback):
         self._end_connection()  # if the last training was interrupted
         spaces = self._connection.find(self.training_env)
         if self._internalizer is None:
-            self._internalizer = self._arguments.make(
+            self._internalizer = self.arguments.make(
                 spaces, self._any_seed(), self.model.device, self.model.policy_kwargs
             )
             self._internalizer.listeners += self.children
