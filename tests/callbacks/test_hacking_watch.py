@@ -204,7 +204,7 @@ class Lap:
             RandomQueries(40, attended_fraction=0.5) if remedy == "query" else "all",
             isr=Planted(lambda _: SURE if self.model.num_timesteps // 16 % 3 == 1 else UNSURE),
             trainer_kwargs={"gradient_steps": 5},
-            callback=[self.watch, self.checkpoint],
+            callback=[self.checkpoint, self.watch],  # so that a checkpoint may hold a roll-back that is still to come
         )
 
     def run(self) -> list[Any]:
