@@ -67,14 +67,11 @@ def test_an_unknown_environment_is_refused_with_the_remedy(env_id: str, message:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_imported", [False, True])
-def test_trials_run_in_an_environment_of_a_package_of_ones_own(is_imported: bool, tmp_path: Path) -> None:
+def test_trials_run_in_an_environment_of_a_package_of_ones_own(tmp_path: Path) -> None:
     """The worker is a process of its own, which has imported nothing."""
     env_id = write_package(tmp_path, "own_four")
-    arguments = ["tune", env_id if is_imported else f"own_four:{env_id}", *TUNE, "--out", "out"]
-    code = (
-        f"{'import own_four; ' if is_imported else ''}from sb3_isr.cli import main; raise SystemExit(main({arguments}))"
-    )
+    arguments = ["tune", f"own_four:{env_id}", *TUNE, "--out", "out"]
+    code = f"from sb3_isr.cli import main; raise SystemExit(main({arguments}))"
     program = tmp_path / "program.py"
     program.write_text(f"if __name__ == '__main__':\n    {code}\n")
     done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True)
