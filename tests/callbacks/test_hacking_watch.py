@@ -193,7 +193,7 @@ def test_bad_arguments_are_refused(kwargs: dict[str, Any], message: str) -> None
 
 
 class Lap:
-    """A training of 256 steps with checkpoints; the ISR is unsure of the learner in two of three windows."""
+    """A training of 256 steps with checkpoints; the ISR is unsure of the learner in every other window."""
 
     def __init__(self, algorithm: Any, remedy: Any, folder: Path) -> None:
         self.algorithm = algorithm
@@ -202,9 +202,9 @@ class Lap:
         self.callback = ISRCallback(
             "leave_at_0.25",
             RandomQueries(40, attended_fraction=0.5) if remedy == "query" else "all",
-            isr=Planted(lambda _: SURE if self.model.num_timesteps // 16 % 3 == 1 else UNSURE),
+            isr=Planted(lambda _: SURE if self.model.num_timesteps // 32 % 2 == 1 else UNSURE),
             trainer_kwargs={"gradient_steps": 5},
-            callback=[self.watch, self.checkpoint],
+            callback=[self.checkpoint, self.watch],  # so that a checkpoint may hold a roll-back that is still to come
         )
 
     def run(self) -> list[Any]:
@@ -226,7 +226,7 @@ class Lap:
 @pytest.mark.parametrize("remedy", ["warn", "roll_back", "lower", "query"])
 def test_a_resumed_run_is_watched_as_if_never_interrupted(algorithm: Any, remedy: Any, tmp_path: Path) -> None:
     whole = Lap(algorithm, remedy, tmp_path).run()
-    assert len(whole[0]["alarms"]) >= 4
+    assert len(whole[0]["alarms"]) >= 3
     (checkpoint,) = tmp_path.iterdir()
     assert 192 <= int(checkpoint.name.removeprefix("step_")) < 256
     assert Lap(algorithm, remedy, tmp_path).run() == whole
