@@ -58,7 +58,6 @@ class ISRCheckpoint(ISRChildCallback):
         self.folder = Path(folder)
         self._folder = CheckpointFolder(folder)
         self._steps = 0
-        self._coefficient: float | None = None
         self._learner: BaseAlgorithm | None = None  # the one whose checkpoints are in the folder
         self._description: dict[str, Any] = {}
         self._learner_state: dict[str, Any] | None = None
@@ -130,8 +129,6 @@ class ISRCheckpoint(ISRChildCallback):
             raise ValueError(
                 f"There must be one ISRCheckpoint in a folder, got two in {os.fspath(self.folder)!r}; leave one out."
             )
-        if self._coefficient is None:
-            self._coefficient = self.isr_callback.coefficient
 
     def _on_training_start(self) -> None:
         self._folder.open()
@@ -180,8 +177,7 @@ class ISRCheckpoint(ISRChildCallback):
         self._folder.close()
 
     def _describe(self, model: BaseAlgorithm) -> dict[str, Any]:
-        assert self._coefficient is not None
-        return describe_training(model, self.isr_callback, self._coefficient)
+        return describe_training(model, self.isr_callback)
 
     def _save(self) -> None:
         try:

@@ -92,7 +92,8 @@ def as_children(callback: PlainChild | Sequence[PlainChild] | None) -> list[ISRC
     if callback is None:
         return []
     is_several = isinstance(callback, Iterable) and not isinstance(callback, str | Mapping)
-    children = [_as_child(child) for child in (callback if is_several else [callback])]
+    given: Iterable[Any] = callback if is_several else [callback]  # type: ignore[assignment]
+    children = [_as_child(child) for child in given]
     for i, child in enumerate(children):
         if child.parent is not None or any(child is other for other in children[:i]):
             name = type(child).__name__

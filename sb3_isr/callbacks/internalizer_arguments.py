@@ -21,7 +21,6 @@ from sb3_isr.schedules.presence import PresenceSchedule, presence_schedule
 from sb3_isr.schedules.queries import QuerySchedule, query_schedule
 from sb3_isr.schedules.query_scheduler import make_scheduler
 
-
 #: What algorithms write into ``policy_kwargs``: A2C, SAC, TD3. Users share it with ``isr_kwargs``.
 WRITTEN_BY_ALGORITHMS = ("optimizer_class", "optimizer_kwargs", "use_sde", "n_critics")
 
@@ -83,7 +82,7 @@ class InternalizerArguments:
         :param spaces: Observation space and action space of the ISR.
         :param seed: Seeds all parts that have no seed in their own arguments.
         :param device: Where the ISR is put if its own arguments do not say.
-        :param policy_kwargs: The learner's; its algorithm may have written into them when they were also ``isr_kwargs``.
+        :param policy_kwargs: The learner's, with what its algorithm has written into them.
         :return: The Internalizer.
         :raises ValueError: If an argument is out of range.
         """

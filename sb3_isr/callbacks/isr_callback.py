@@ -84,7 +84,7 @@ class ISRCallback(BaseCallback):
         self.arguments = InternalizerArguments(
             presence, queries, isr, isr_kwargs, trainer_kwargs, store_kwargs, train_every
         )
-        self.coefficient = number("coefficient", coefficient)
+        self.coefficient = self.given_coefficient = number("coefficient", coefficient)
         self.seed = None if seed is None else whole_number("seed", seed, low=0)
         self.children = as_children(callback)
         self._children = CallbackList(self.children)  # type: ignore[arg-type]

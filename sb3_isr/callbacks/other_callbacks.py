@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList, EvalC
 from stable_baselines3.common.vec_env import VecEnv, is_vecenv_wrapped
 
 from sb3_isr.wrappers import SocialRewardWrapper, VecISRReward
-from sb3_isr.wrappers.questions import wrapped_in
+from sb3_isr.wrappers.venv_queries import wrapped_in
 
 
 def check_learner(model: BaseAlgorithm, before: BaseAlgorithm | None) -> None:

@@ -18,20 +18,19 @@ if TYPE_CHECKING:
     from sb3_isr.callbacks.isr_callback import ISRCallback
 
 
-def describe_training(model: BaseAlgorithm, callback: ISRCallback, coefficient: float) -> dict[str, Any]:
+def describe_training(model: BaseAlgorithm, callback: ISRCallback) -> dict[str, Any]:
     """
     Describe what a training consists of.
 
     :param model: The learner, with its environments.
     :param callback: The callback, initialized.
-    :param coefficient: The callback's argument, which may have changed since.
     :return: Plain values that JSON holds.
     """
     assert model.env is not None
     return {
         **describe_setting(type(model), model.env),
         "model": {"seed": describe(model.seed)},
-        "callback": _describe_callback(callback, coefficient),
+        "callback": _describe_callback(callback),
         "environment_arguments": [_describe_layer(layer) for layer in layers_of(model.env)],
     }
 
@@ -88,7 +87,7 @@ def warn_of_other_environments(here: Any, there: Any) -> None:
         )
 
 
-def _describe_callback(callback: ISRCallback, coefficient: float) -> dict[str, Any]:
+def _describe_callback(callback: ISRCallback) -> dict[str, Any]:
     trainer, store = callback.internalizer.trainer, callback.internalizer.store
     arguments = callback.arguments
     given = {
@@ -108,7 +107,7 @@ def _describe_callback(callback: ISRCallback, coefficient: float) -> dict[str, A
         **description,
         "presence": describe(arguments.presence),
         "queries": describe(arguments.queries),
-        "coefficient": describe(coefficient),
+        "coefficient": describe(callback.given_coefficient),
         "train_every": describe(arguments.train_every),
         "relabel": callback._relabel,
         "seed": describe(callback.seed),

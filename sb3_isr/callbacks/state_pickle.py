@@ -58,7 +58,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, Connection):
             raise pickle.PicklingError("cannot pickle a connection to another process")
         if isinstance(obj, ResultsWriter):
-            return _open_again, (obj.file_handler.name, tuple(obj.logger.fieldnames[3:]))
+            return _open_again, (obj.file_handler.name, tuple(obj.logger.fieldnames)[3:])
         if isinstance(obj, type | FunctionType) and _is_importable(obj):
             return NotImplemented  # also of __main__: cloudpickle would take a script's old code along
         if type(obj) not in self.dispatch_table and _leaves_attributes_out(obj):
@@ -85,7 +85,7 @@ def _leaves_attributes_out(obj: Any) -> bool:
     cls = type(obj)
     methods = ("__reduce_ex__", "__reduce__", "__getstate__")
     is_custom = any(getattr(cls, name, None) is not getattr(object, name, None) for name in methods)
-    if not is_custom or cls.__new__ is not object.__new__ or not getattr(obj, "__dict__", None):
+    if not is_custom or getattr(cls, "__new__", None) is not object.__new__ or not getattr(obj, "__dict__", None):
         return False
     reduced = obj.__reduce_ex__(pickle.DEFAULT_PROTOCOL)
     state = reduced[2] if not isinstance(reduced, str) and len(reduced) > 2 else None

@@ -1,4 +1,4 @@
-"""Descriptions of objects by the arguments of their constructors: plain values that JSON holds and that can be compared."""
+"""Descriptions of objects by the arguments of their constructors: plain values, which can be compared."""
 
 from __future__ import annotations
 

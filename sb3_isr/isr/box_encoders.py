@@ -39,8 +39,8 @@ class BoxEncoder(nn.Module):
     :param space: Box of any shape and dtype.
     """
 
-    #: What is subtracted, ``[size]``; by what power of two the difference is enlarged, before it becomes float32; and by
-    #: what power of two it is then reduced.
+    #: What is subtracted, ``[size]``; by what power of two the difference is enlarged, before it becomes float32; and
+    #: by what power of two it is then reduced.
     offset: torch.Tensor
     enlarge: torch.Tensor
     reduce: torch.Tensor

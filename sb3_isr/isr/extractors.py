@@ -56,7 +56,8 @@ class AnySpaceExtractor(BaseFeaturesExtractor):
 
     Images go through Stable-Baselines3's NatureCNN, and everything else is flattened. An image is a uint8 Box with
     bounds 0 and 255, of three dimensions, and with 36 pixels a side or more. Stable-Baselines3's CombinedExtractor also
-    treats smaller grids as images, which NatureCNN cannot process, and takes the smallest axis to be the channels. Where an image's shape does not tell which axis they are, it is the last.
+    treats smaller grids as images, which NatureCNN cannot process, and takes the smallest axis to be the channels.
+    Where an image's shape does not tell which axis they are, it is the last.
 
     :param observation_space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
     :param cnn_output_dim: Number of features of each image.

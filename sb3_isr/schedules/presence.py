@@ -140,10 +140,11 @@ def presence_schedule(presence: str | PresenceSchedule) -> PresenceSchedule:
     """
     if callable(presence) and not isinstance(presence, type):
         return presence
-    for name, (schedule, n_numbers) in _SCHEDULES.items() if isinstance(presence, str) else ():
-        if presence == name or presence.startswith(f"{name}_"):
+    text = presence if isinstance(presence, str) else ""
+    for name, (schedule, n_numbers) in _SCHEDULES.items():
+        if text == name or text.startswith(f"{name}_"):
             try:
-                numbers = [float(number) for number in presence[len(name) + 1 :].split("_") if number]
+                numbers = [float(number) for number in text[len(name) + 1 :].split("_") if number]
             except ValueError:
                 break
             if len(numbers) != n_numbers:

@@ -38,7 +38,7 @@ def as_told(action_space: gym.Space[Any]) -> gym.Space[Any]:
     if isinstance(action_space, spaces.Discrete) and action_space.start:
         return spaces.Discrete(int(action_space.n))
     if isinstance(action_space, spaces.MultiDiscrete) and np.any(action_space.start):
-        return spaces.MultiDiscrete(action_space.nvec, dtype=action_space.dtype)  # type: ignore[arg-type]
+        return spaces.MultiDiscrete(action_space.nvec, dtype=action_space.dtype)
     if not isinstance(action_space, spaces.Box) or action_space.dtype == np.float32:
         return action_space
     return spaces.Box(action_space.low.astype(float), action_space.high.astype(float), dtype=np.float64)

@@ -87,7 +87,7 @@ class ZooISRCallback(ISRCallback):
             "steps_planned": self._steps_planned or self.model._total_timesteps,
             "internalization": asdict(self.internalizer.state),
             "queries": asdict(self.internalizer.scheduler.counts),
-            "coefficient": self.coefficient if self._has_set_coefficient else None,
+            "coefficient": None if self.coefficient == self.given_coefficient else self.coefficient,
         }
         (folder / "progress.json").write_text(json.dumps(progress))
 

@@ -35,7 +35,7 @@ def internalizer(**kwargs: Any) -> Internalizer:
         **kwargs,
     }
     seed, grid = arguments.pop("seed", 0), arguments.pop("spaces", SPACES)
-    return InternalizerArguments(**arguments).make(grid, seed, torch.device("cpu"))
+    return InternalizerArguments(**arguments).make(grid, seed, torch.device("cpu"), policy_kwargs={})
 
 
 def labels(n: int, seed: int = 0) -> LabelBatch:

@@ -192,7 +192,7 @@ def test_evaluation_between_rollouts(hook: str) -> None:
             return True
 
     def evaluate(self: BaseCallback) -> None:
-        returns.append(evaluate_policy(self.model, self.training_env, n_eval_episodes=2)[0])  # type: ignore[arg-type]
+        returns.append(evaluate_policy(self.model, self.training_env, n_eval_episodes=2)[0])
 
     returns: list[Any] = []
     setattr(Evaluate, hook, evaluate)

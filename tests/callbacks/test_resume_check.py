@@ -151,7 +151,7 @@ def test_other_replay_buffers_and_seeds_are_refused_by_name(load: Any, message: 
 
 def test_another_relabel_is_refused_by_name(tmp_path: Path) -> None:
     trained(tmp_path, off_policy(DQN, buffer_size=200))
-    with pytest.raises(ValueError, match="callback.relabel=True here and False there"):
+    with pytest.raises(ValueError, match=r"callback\.relabel=True here and False there"):
         resume(tmp_path, DQN, relabel=True)
 
 

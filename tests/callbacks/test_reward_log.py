@@ -36,8 +36,11 @@ def silent(transitions: int, episodes: int = 0) -> RewardStatistics:
 def test_a_caregiver_who_never_labels_is_warned_of_also_where_no_episode_ends(
     rollouts: list[RewardStatistics], steps: str
 ) -> None:
-    log = RewardLog()
-    with pytest.warns(UserWarning, match=f"attended {steps} steps and gave no label"):
+    def write() -> None:
+        log = RewardLog()
         for statistics in rollouts:
             log.add(statistics, has_labels=False)
             log.write(Logger(None, []), n_labels=0)
+
+    with pytest.warns(UserWarning, match=f"attended {steps} steps and gave no label"):
+        write()

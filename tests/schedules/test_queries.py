@@ -73,7 +73,16 @@ def test_text_forms() -> None:
     assert query_schedule("uncertainty_100") == UncertaintyQueries(100)
     schedule = UncertaintyQueries(7, attended_fraction=0.1)
     assert query_schedule(schedule) is schedule
-    for text in ("ask_when_unsure_500", "uncertainty", "uncertainty_", "all_500", "", "random_²", "random_x", "random_-1"):
+    for text in (
+        "ask_when_unsure_500",
+        "uncertainty",
+        "uncertainty_",
+        "all_500",
+        "",
+        "random_²",
+        "random_x",
+        "random_-1",
+    ):
         with pytest.raises(ValueError, match=f"is written all, random_500 or uncertainty_500.*, got '{text}'"):
             query_schedule(text)
 

@@ -49,7 +49,7 @@ def test_uncertainty_queries_need_several_members() -> None:
 
 def test_the_caregiver_has_left_before_returns_are_measured() -> None:
     for trial in trials(200):
-        presence = ISRCallback(**space.presence(trial)).presence
+        presence = ISRCallback(**space.presence(trial)).arguments.presence
         if trial.params["presence"] != "visits":
             assert presence(0.09) == 0.0
 
