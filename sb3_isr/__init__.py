@@ -16,7 +16,7 @@ from sb3_isr.isr.extractors import AnySpaceExtractor, GridCNN, GridOneHot
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.isr.paper import PAPER_ISR, PAPER_TRAINER
 from sb3_isr.isr.training import ISRTrainer
-from sb3_isr.labels import LabelBatch, LabelStore
+from sb3_isr.labels import LabelBatch, LabelStore, Transitions
 from sb3_isr.schedules.presence import Always, Fade, LeaveAt, Never, Visits
 from sb3_isr.schedules.queries import AllQueries, RandomQueries, UncertaintyQueries
 from sb3_isr.version import __version__
@@ -53,6 +53,7 @@ __all__ = [
     "SparseCaregiver",
     "TaskRewardCaregiver",
     "Transition",
+    "Transitions",
     "UncertaintyQueries",
     "VecISRReward",
     "Visits",

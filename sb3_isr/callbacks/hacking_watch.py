@@ -10,9 +10,10 @@ import numpy as np
 
 from sb3_isr.callbacks.child import ISRChildCallback
 from sb3_isr.common.arguments import number, whole_number
-from sb3_isr.common.batches import Array, Observations
+from sb3_isr.common.batches import Array
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.batch import LabelBatch, QueryPool
+from sb3_isr.labels.transitions import Transitions
 
 Remedy = Literal["warn", "stop", "roll_back", "lower", "query"]
 
@@ -121,10 +122,10 @@ class HackingWatch(ISRChildCallback):
         isr = self.isr_callback.isr
         if isr.label_range is None or not isr.label_range.width:
             return
-        income = float(isr.predict(window.observations, window.actions).mean())
+        income = float(isr.predict(*window.transitions).mean())
         judgement = Alarm(
             self.model.num_timesteps,
-            doubt(isr, window.observations, window.actions),
+            doubt(isr, window.transitions),
             (income - self._highest_mean) / isr.label_range.width,
         )
         self.logger.record("isr/doubt", judgement.doubt)
@@ -192,7 +193,7 @@ class HackingWatch(ISRChildCallback):
         return not self._must_stop
 
 
-def doubt(isr: InternalSocialReward, observations: Observations, actions: Array) -> float:
+def doubt(isr: InternalSocialReward, transitions: Transitions) -> float:
     """
     Compute the doubt of an ISR about transitions.
 
@@ -201,12 +202,13 @@ def doubt(isr: InternalSocialReward, observations: Observations, actions: Array)
     lowest label: a learner is not drawn to what an ISR does not pay for.
 
     :param isr: The ISR, trained on labels of some range.
-    :param observations: Array ``[n, *shape]``, or a dictionary of such arrays.
-    :param actions: Array ``[n, *shape]``.
+    :param transitions: The transitions.
     :return: Its doubt; 0 if it pays for none of the transitions.
     """
     assert isr.label_range is not None
-    predictions = isr.predict_members(observations, actions)
-    distance = np.abs(predictions - isr.label_range.nearest(predictions)).mean(axis=0) + predictions.std(axis=0)
-    paid = np.maximum(isr.predict(observations, actions) - isr.label_range.low, 0.0)
+    assert isr.label_ranges is not None
+    predictions = isr.predict_members(*transitions)
+    nearest = isr.label_ranges.limit(predictions, transitions.terminated, to_values=True)
+    distance = np.abs(predictions - nearest).mean(axis=0) + predictions.std(axis=0)
+    paid = np.maximum(isr.predict(*transitions) - isr.label_range.low, 0.0)
     return float((paid * distance).sum() / paid.sum()) / isr.label_range.width if paid.any() else 0.0

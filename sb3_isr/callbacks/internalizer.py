@@ -151,7 +151,7 @@ class Internalizer:
                 f"{step} ({self.presence!r}). Let it stay longer, make sure that info['social_reward'] is written (by "
                 "SocialRewardWrapper, for example), or give an ISR that was trained before: ISRCallback(isr=...)."
             )
-        labels = self.store.label_range
+        labels = self.store.label_ranges.overall if self.store.label_ranges is not None else None
         if labels is not None and not labels.width and not self.state.is_trained:
             warnings.warn(
                 f"All {len(self.store)} labels are {labels.low:g} when the caregiver leaves at step {step}, so that "
@@ -226,7 +226,7 @@ class Internalizer:
         loaded = InternalSocialReward.load(path, *classes, isr.device)
         loaded.check_spaces(isr.observation_space, isr.action_space)
         isr.load_state_dict(loaded.state_dict())
-        isr.label_range = loaded.label_range
+        isr.label_ranges = loaded.label_ranges
         self.trainer.load_state_dict(torch.load(folder / "trainer.pt", "cpu", weights_only=True))
         self.store.load(folder / "labels.npz")
 

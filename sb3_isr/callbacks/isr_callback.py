@@ -165,7 +165,7 @@ class ISRCallback(BaseCallback):
             "internalization": self.internalizer.state,
             "queries": self.internalizer.scheduler,
             "coefficient": self.coefficient,
-            "relabeler": None if self._relabeler is None else self._relabeler.known,
+            "relabeler": None if self._relabeler is None else self._relabeler.state_dict(),
             "reward_log": self._reward_log,
             "n_calls": [callback.n_calls for callback in (self, *self.children)],
             "children": [child.state_dict() for child in self.children],
@@ -182,7 +182,7 @@ class ISRCallback(BaseCallback):
         self.internalizer.scheduler = state["queries"]
         self.set_coefficient(state["coefficient"])
         if self._relabeler is not None and state["relabeler"] is not None:
-            self._relabeler.known = state["relabeler"]
+            self._relabeler.load_state_dict(state["relabeler"])
         for child, of_child in zip(self.children, state["children"], strict=True):
             child.load_state_dict(of_child)
         self._reward_log = state["reward_log"]

@@ -48,7 +48,7 @@ class LastCallback(BaseCallback):
 
     def _on_step(self) -> bool:
         if self.relabeler is not None:
-            step = (self.locals[name] for name in ("rewards", "buffer_actions", "new_obs"))
+            step = (self.locals[name] for name in ("rewards", "buffer_actions", "new_obs", "dones", "infos"))
             self.relabeler.record(self._connection.last_internal_rewards(), *step)
         self._connection.announce_step()
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -12,14 +13,26 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.vec_env import VecTransposeImage
 
-from sb3_isr.common.batches import Array, Observations
+from sb3_isr.common.batches import Array, Observations, copy_batch, write_batch
+from sb3_isr.common.hashing import hash_rows
 from sb3_isr.common.spaces import parts
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.sampling import pair_hashes
+from sb3_isr.labels.transitions import last_observations, terminations
 from sb3_isr.wrappers.isr_actions import ISRActions
 
-#: What is known of a reward in the buffer: its ``R_i`` (NaN: nothing), itself, and the hash of its transition.
-KNOWN = np.dtype([("internal_reward", np.float64), ("reward", np.float32), ("pair", np.uint64)])
+#: What is known of a reward in the buffer: its ``R_i`` (NaN: nothing), itself, the hashes of observation and action
+#: and of the next observation, and whether the episode ended and terminated.
+KNOWN = np.dtype(
+    [
+        ("internal_reward", np.float64),
+        ("reward", np.float32),
+        ("pair", np.uint64),
+        ("next", np.uint64),
+        ("done", bool),
+        ("terminated", bool),
+    ]
+)
 
 
 class _Step(NamedTuple):
@@ -28,6 +41,7 @@ class _Step(NamedTuple):
     buffer: ReplayBuffer
     row: int
     known: Array
+    last_observations: Any
     next_observations: Any
     is_stale: bool
 
@@ -57,6 +71,8 @@ class ReplayRelabeler:
         #: What is known of each stored reward, ``[buffer_size, n_envs]``.
         self.known = _nothing_known(self._buffer)
         self._next_row = self._buffer.pos
+        #: The last observations of episodes, by row and environment, where the buffer does not hold them.
+        self.last_observations: dict[tuple[int, int], Any] = {}
         self._step: _Step | None = None
         self._has_relabelled = False
 
@@ -90,7 +106,15 @@ class ReplayRelabeler:
             )
         self._model: Any = model
 
-    def record(self, internal_rewards: Array, rewards: Array, actions: Array, next_observations: Any) -> None:
+    def record(
+        self,
+        internal_rewards: Array,
+        rewards: Array,
+        actions: Array,
+        next_observations: Any,
+        dones: Array,
+        infos: Sequence[dict[str, Any]],
+    ) -> None:
         """
         Remember a step. Called at each step, right before the algorithm stores it, with what it is about to store.
 
@@ -98,16 +122,22 @@ class ReplayRelabeler:
         :param rewards: The rewards as the learner received them, ``[n_envs]``.
         :param actions: The learner's actions as the buffer holds them, ``[n_envs, *shape]``.
         :param next_observations: The learner's next observations, the object itself.
+        :param dones: Whether an episode ended, ``[n_envs]``.
+        :param infos: The infos of the step.
         """
         self.confirm()
         buffer, model = self._buffer, self._model
         normalize = model.get_vec_normalize_env()
         observations = model._last_obs if normalize is None else model._last_original_obs
+        ended = np.asarray(dones, bool)
+        last = self._last_observations(next_observations, ended, infos)
         known = np.empty(buffer.n_envs, KNOWN)
         known["internal_reward"] = internal_rewards
         known["reward"] = rewards if normalize is None else normalize.get_original_reward()
         known["pair"] = pair_hashes(_like(buffer.observations, observations), _like(buffer.actions, actions))
-        self._step = _Step(buffer, buffer.pos, known, next_observations, self._has_relabelled)
+        known["next"] = _hashes(_like(buffer.observations, last))
+        known["done"], known["terminated"] = ended, terminations(ended, infos)
+        self._step = _Step(buffer, buffer.pos, known, last, next_observations, self._has_relabelled)
         self._has_relabelled = False
 
     def confirm(self) -> None:
@@ -126,6 +156,9 @@ class ReplayRelabeler:
         )
         if is_stored and step is not None:
             self.known[step.row] = step.known
+            if buffer.optimize_memory_usage:
+                for env in np.flatnonzero(step.known["done"]).tolist():
+                    self.last_observations[step.row, env] = _select(step.last_observations, env)
             self._next_row = (step.row + 1) % buffer.buffer_size
         n_added_by_others = (buffer.pos - self._next_row) % buffer.buffer_size
         overwritten = (self._next_row + np.arange(n_added_by_others)) % buffer.buffer_size
@@ -147,6 +180,22 @@ class ReplayRelabeler:
         for start in range(0, len(rows), 4096):
             self._replace(rows[start : start + 4096], envs[start : start + 4096])
 
+    def state_dict(self) -> dict[str, Any]:
+        """
+        Get what a checkpoint must hold of it.
+
+        :return: What is known of the buffer.
+        """
+        return {"known": self.known, "last_observations": self.last_observations}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """
+        Continue from a checkpoint.
+
+        :param state: What :meth:`state_dict` returned.
+        """
+        vars(self).update(state)
+
     @property
     def _replay_buffer(self) -> ReplayBuffer:
         buffer = self._model.replay_buffer  # load_replay_buffer replaces it
@@ -155,21 +204,50 @@ class ReplayRelabeler:
 
     def _replace(self, rows: Array, envs: Array) -> None:
         buffer, known = self._buffer, self.known[rows, envs]
-        pairs = pair_hashes(_select(buffer.observations, (rows, envs)), buffer.actions[rows, envs])
-        is_there = (pairs == known["pair"]) & (buffer.rewards[rows, envs] == known["reward"])
+        index = rows, envs
+        pairs = pair_hashes(_select(buffer.observations, index), buffer.actions[index])
+        is_there = (pairs == known["pair"]) & (buffer.rewards[index] == known["reward"])
+        is_there &= _hashes(self._stored_next(index)) == known["next"]
         self.known["internal_reward"][rows[~is_there], envs[~is_there]] = np.nan
         is_ours = is_there & ~np.isnan(known["internal_reward"])
         index = rows[is_ours], envs[is_ours]
         if not is_ours.any():
             return
-        internal_rewards = self._coefficient * self._isr.predict(self._observations(index), self._actions(index))
+        transitions = (
+            self._observations(_select(buffer.observations, index)),
+            self._actions(index),
+            self._observations(self._stored_next(index)),
+            self.known["terminated"][index],
+        )
+        internal_rewards = self._coefficient * self._isr.predict(*transitions)
         buffer.rewards[index] += internal_rewards.astype(float) - known["internal_reward"][is_ours]
         self.known["internal_reward"][index] = internal_rewards
         self.known["reward"][index] = buffer.rewards[index]
 
-    def _observations(self, index: Any) -> Observations:
+    def _last_observations(self, next_observations: Any, ended: Array, infos: Sequence[dict[str, Any]]) -> Any:
+        """What the learner saw after the step, as the buffer holds it, and with the last observations of episodes."""
+        normalize = self._model.get_vec_normalize_env()
+        if normalize is None:
+            return last_observations(next_observations, ended, infos)
+        last = copy_batch(normalize.get_original_obs())
+        for env in np.flatnonzero(ended).tolist():
+            write_batch(last, env, normalize.unnormalize_obs(infos[env]["terminal_observation"]))
+        return last
+
+    def _stored_next(self, index: Any) -> Any:
+        rows, envs = index
+        buffer = self._buffer
+        if not buffer.optimize_memory_usage:
+            return _select(buffer.next_observations, index)
+        stored = _select(buffer.observations, ((rows + 1) % buffer.buffer_size, envs))
+        for i in np.flatnonzero(self.known["done"][index]).tolist():
+            last = self.last_observations.get((int(rows[i]), int(envs[i])))
+            if last is not None:
+                write_batch(stored, i, _like(_select(stored, i), last))
+        return stored
+
+    def _observations(self, stored: Any) -> Observations:
         space = self._isr.observation_space
-        stored = _select(self._buffer.observations, index)
         if isinstance(stored, dict):
             return {key: self._observation(key, stored[key], sub) for key, sub in parts(space).items()}
         return self._observation("", stored, space)
@@ -203,6 +281,10 @@ def _like(stored: Any, given: Any) -> Any:
     if isinstance(stored, dict):
         return {key: _like(value, given[key]) for key, value in stored.items()}
     return np.reshape(given, stored.shape[1:]).astype(stored.dtype)
+
+
+def _hashes(observations: Any) -> Array:
+    return hash_rows(list(observations.values()) if isinstance(observations, dict) else [observations])
 
 
 def _is_transposed(given: gym.Space[Any], stored: gym.Space[Any] | None) -> bool:

@@ -61,9 +61,13 @@ class RewardLog:
         :param step: The step, to print them too; None not to.
         """
         logger.record("isr/train_loss", metrics.train_loss)
-        logger.record("isr/held_out_mse", metrics.held_out_mse)
+        for name, value in metrics.held_out._asdict().items():
+            logger.record(f"isr/held_out_{name}", value)
         if step is not None:
-            print(f"ISR trained at step {step} on {metrics.n_labels} labels: held-out MSE {metrics.held_out_mse:.2g}")
+            print(
+                f"ISR trained at step {step} on {metrics.n_labels} labels: it explains "
+                f"{metrics.held_out.explained:.1%} of the held-out labels' variance, MSE {metrics.held_out.mse:.2g}"
+            )
 
     def _warn_if_there_are_no_labels(self, statistics: RewardStatistics) -> None:
         self._attended += statistics.presence

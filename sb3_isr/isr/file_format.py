@@ -75,14 +75,14 @@ def _build(cls: Callable[..., ISR], header: Header, weights: dict[str, torch.Ten
         isr.load_state_dict(weights)
         observation, action = map(example_batch, own_spaces)
         with torch.no_grad():
-            reward = isr(*isr.tensors(observation, np.asarray(action)))
+            reward = isr(*isr.tensors(observation, np.asarray(action), observation, np.zeros(1, bool)))
     except ISRFileError:
         raise
     except Exception as error:
         raise unfit(f"its header describes no ISR ({type(error).__name__}: {error!s:.200})") from error
     if reward.shape != (1,) or not reward.isfinite().all():
         raise unfit(f"it rewards a transition with {reward}, not with a finite number")
-    isr.label_range = header.label_range
+    isr.label_ranges = header.label_ranges
     return isr  # type: ignore[no-any-return]
 
 

@@ -20,7 +20,7 @@ from torch import nn
 
 from sb3_isr.isr import extractors, paper
 from sb3_isr.isr.space_json import space_from_json, space_to_json
-from sb3_isr.labels.label_range import LabelRange
+from sb3_isr.labels.label_range import LabelRange, LabelRanges
 from sb3_isr.version import __version__
 
 #: Raised by one whenever an older sb3-isr could not read what is written.
@@ -28,7 +28,12 @@ FORMAT = 4
 #: What an ISR of format 1 did not have.
 _SINCE_FORMAT_2: dict[str, Any] = {"n_members": 1, "pessimism": 0.0, "limit_to_labels": "no"}
 #: What an ISR of format 3 did not have.
-_SINCE_FORMAT_4: dict[str, Any] = {"encoding": 1}
+_SINCE_FORMAT_4: dict[str, Any] = {
+    "encoding": 1,
+    "use_next_observation": False,
+    "use_terminated": False,
+    "standardize": False,
+}
 #: What only training needs; it was in the file up to format 2.
 _UNTIL_FORMAT_2 = ("learning_rate", "optimizer_class", "optimizer_kwargs", "sparsity", "contrast")
 
@@ -44,13 +49,13 @@ class Header(NamedTuple):
     :param observation_space: The one that the ISR was made for.
     :param action_space: The one that the ISR was made for.
     :param architecture: Further arguments of ``InternalSocialReward``.
-    :param label_range: Range of the labels that the ISR was trained on; None if it is not known.
+    :param label_ranges: Ranges of the labels that the ISR was trained on; None if they are not known.
     """
 
     observation_space: gym.Space[Any]
     action_space: gym.Space[Any]
     architecture: dict[str, Any]
-    label_range: LabelRange | None
+    label_ranges: LabelRanges | None
 
 
 _HEADER: dict[str, type[Any]] = {
@@ -68,6 +73,9 @@ _ARCHITECTURE: dict[str, type[Any]] = {
     "activation_fn": str,
     "ortho_init": bool,
     "normalize_images": bool,
+    "use_next_observation": bool,
+    "use_terminated": bool,
+    "standardize": bool,
     "n_members": int,
     "pessimism": float,
     "limit_to_labels": str,
@@ -131,8 +139,7 @@ def header_to_json(header: Header) -> str:
         "observation_space": space_to_json(header.observation_space),
         "action_space": space_to_json(header.action_space),
         "architecture": architecture_to_json(header.architecture),
-        "label_range": None if header.label_range is None else [header.label_range.low, header.label_range.high],
-        "label_values": header.label_range.values if header.label_range is not None else None,
+        "label_ranges": None if header.label_ranges is None else header.label_ranges.to_json(),
     }
     return json.dumps(value, allow_nan=False)
 
@@ -196,10 +203,17 @@ def header_from_json(text: str) -> Header:
         if version < 4 and architecture["features_extractor_class"] == "sb3_isr.GridOneHot":
             kwargs = architecture["features_extractor_kwargs"]
             architecture["features_extractor_kwargs"] = extractors.kwargs_until_format_3(spaces[0], kwargs)
-        label_range = LabelRange.from_json(header.get("label_range"), header.get("label_values"))
+        label_ranges = _label_ranges(header, version)
     except ValueError as error:
         raise unfit(f"its header is damaged ({error})") from error
-    return Header(*spaces, architecture, label_range)
+    return Header(*spaces, architecture, label_ranges)
+
+
+def _label_ranges(header: dict[str, Any], version: int) -> LabelRanges | None:
+    if version > 3:
+        return LabelRanges.from_json(header.get("label_ranges"))
+    label_range = LabelRange.from_json(header.get("label_range"), header.get("label_values"))
+    return None if label_range is None else LabelRanges.both(label_range)
 
 
 def _updated(architecture: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from sb3_isr.isr.box_encoders import Remainders
 from sb3_isr.isr.extractors import AnySpaceExtractor
 from sb3_isr.isr.file_header import Header, warn_if_unsaveable
 from sb3_isr.isr.networks import make_network, orthogonal_init
-from sb3_isr.labels.label_range import LabelRange
+from sb3_isr.isr.scales import Scales
+from sb3_isr.labels.label_range import LabelRange, LabelRanges
 
 #: To what ``R_i`` can be limited.
 Limit = Literal["no", "range", "values"]
@@ -32,10 +33,11 @@ Limit = Literal["no", "range", "values"]
 
 class InternalSocialReward(nn.Module):
     """
-    The internal social reward ``R_i(observation, action)``, regressed on a caregiver's labels.
+    The internal social reward ``R_i`` of a transition, regressed on a caregiver's labels.
 
-    The observation goes through a features extractor, the action is encoded beside it, and a small MLP turns both into
-    one number. Arguments have the names and meanings that they have in Stable-Baselines3's policies.
+    Both observations go through a features extractor, the action is encoded beside them, and a small MLP turns the
+    features, how they changed, the action and the ending into one number. Arguments have the names and meanings that
+    they have in Stable-Baselines3's policies.
 
     With few labels, use several members: MLPs on the same features, which start from different weights and agree where
     labels have taught them. ``R_i = mean - pessimism * std`` over the members is small where they disagree (the lower
@@ -55,6 +57,11 @@ class InternalSocialReward(nn.Module):
         training: orthogonal weights start as a large random function, of which rarely seen inputs keep much.
     :param normalize_images: Whether to divide uint8 observations with bounds 0 and 255 by 255. Use False for grids of
         codes.
+    :param use_next_observation: Whether ``R_i`` depends on the next observation. With False it cannot know what an
+        action led to.
+    :param use_terminated: Whether ``R_i`` depends on whether the episode terminated.
+    :param standardize: Whether to standardize what the MLPs are given and what they predict by the labels that they are
+        trained on.
     :param n_members: Number of MLPs; they share the features extractor.
     :param pessimism: Number of standard deviations over the members that is subtracted from their mean.
     :param limit_to_labels: Limits ``R_i`` to what the caregiver has given: "range" clips it to the range of the labels;
@@ -66,8 +73,8 @@ class InternalSocialReward(nn.Module):
     :raises ValueError: If a space is of another kind or a number is out of range.
     """
 
-    #: Range of the labels that the ISR was trained on; None if it is not known. Set by whoever trains it.
-    label_range: LabelRange | None = None
+    #: Ranges of the labels that the ISR was trained on; None if they are not known. Set by whoever trains it.
+    label_ranges: LabelRanges | None = None
 
     def __init__(
         self,
@@ -79,6 +86,9 @@ class InternalSocialReward(nn.Module):
         activation_fn: type[nn.Module] = nn.ReLU,
         ortho_init: bool = False,
         normalize_images: bool = True,
+        use_next_observation: bool = True,
+        use_terminated: bool = True,
+        standardize: bool = True,
         n_members: int = 1,
         pessimism: float = 0.0,
         limit_to_labels: Limit = "range",
@@ -92,6 +102,8 @@ class InternalSocialReward(nn.Module):
         self.observation_space = observation_space
         self.action_space = action_space
         self.normalize_images = flag("normalize_images", normalize_images)
+        self.use_next_observation = flag("use_next_observation", use_next_observation)
+        self.use_terminated = flag("use_terminated", use_terminated)
         self.n_members = whole_number("n_members", n_members)
         self.pessimism = number("pessimism", pessimism, "[0, inf)")
         self.limit_to_labels = limit_to_labels
@@ -104,6 +116,9 @@ class InternalSocialReward(nn.Module):
             "activation_fn": activation_fn,
             "ortho_init": flag("ortho_init", ortho_init),
             "normalize_images": self.normalize_images,
+            "use_next_observation": self.use_next_observation,
+            "use_terminated": self.use_terminated,
+            "standardize": flag("standardize", standardize),
             "n_members": self.n_members,
             "pessimism": self.pessimism,
             "limit_to_labels": limit_to_labels,
@@ -118,9 +133,11 @@ class InternalSocialReward(nn.Module):
             self.action_encoder = None if encodes_action else ActionEncoder(action_space, encoding)
             remainders = Remainders(observation_space)
             self.remainders = remainders if remainders.dim and encoding > 1 else None
-            n_features = self.features_extractor.features_dim
-            n_features += sum(part.dim for part in (self.action_encoder, self.remainders) if part is not None)
-            self.net = make_network(self.n_members, n_features, self.architecture["net_arch"], activation_fn)
+            n_features = self.features_extractor.features_dim + (self.remainders.dim if self.remainders else 0)
+            n_inputs = n_features * (1 + self.use_next_observation) + self.use_terminated
+            n_inputs += self.action_encoder.dim if self.action_encoder is not None else 0
+            self.scales = Scales(n_inputs) if standardize else None
+            self.net = make_network(self.n_members, n_inputs, self.architecture["net_arch"], activation_fn)
             if self.architecture["ortho_init"]:
                 self.apply(orthogonal_init)
         self.to(device)
@@ -133,15 +150,28 @@ class InternalSocialReward(nn.Module):
         """Where the weights are."""
         return self._any_parameter[0].device
 
-    def forward(self, observations: Any, actions: torch.Tensor) -> torch.Tensor:
+    @property
+    def label_range(self) -> LabelRange | None:
+        """Range of all labels that the ISR was trained on; None if it is not known."""
+        return None if self.label_ranges is None else self.label_ranges.overall
+
+    def forward(
+        self,
+        observations: Any,
+        actions: torch.Tensor,
+        next_observations: Any = None,
+        terminated: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """
         Compute ``R_i`` with a gradient; see :meth:`predict` for NumPy arrays.
 
         :param observations: Tensor ``[n, *shape]``, or a dictionary of such tensors.
         :param actions: Tensor ``[n, *shape]``.
+        :param next_observations: As ``observations``; not needed with ``use_next_observation=False``.
+        :param terminated: bool tensor ``[n]``; not needed with ``use_terminated=False``.
         :return: ``R_i``, float ``[n]``, not limited to the labels.
         """
-        predictions = self.forward_members(observations, actions)
+        predictions = self.forward_members(observations, actions, next_observations, terminated)
         if self.n_members == 1:
             return predictions[0]
         if not self.pessimism:
@@ -149,65 +179,128 @@ class InternalSocialReward(nn.Module):
         std, mean = torch.std_mean(predictions, dim=0, correction=0)
         return torch.sub(mean, std, alpha=self.pessimism)
 
-    def forward_members(self, observations: Any, actions: torch.Tensor) -> torch.Tensor:
+    def forward_members(
+        self,
+        observations: Any,
+        actions: torch.Tensor,
+        next_observations: Any = None,
+        terminated: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """
         Compute the prediction of each member, with a gradient.
 
-        :param observations: Tensor ``[n, *shape]``, or a dictionary of such tensors.
+        :param observations: As in :meth:`forward`, and so are the other parameters.
         :param actions: Tensor ``[n, *shape]``.
+        :param next_observations: As ``observations``.
+        :param terminated: bool tensor ``[n]``.
         :return: float ``[n_members, n]``.
         """
-        preprocessed = preprocess_obs(observations, self.observation_space, self.normalize_images)
-        if self.action_encoder is None:
-            features = [self.features_extractor(preprocessed, actions)]
+        inputs = self.inputs(observations, actions, next_observations, terminated)
+        if self.scales is None:
+            outputs: torch.Tensor = self.net(inputs)
         else:
-            features = [self.features_extractor(preprocessed), self.action_encoder(actions)]
-        if self.remainders is not None:
-            features.append(self.remainders(observations))
-        predictions: torch.Tensor = self.net(torch.cat(features, dim=1))
-        return predictions.T if self.n_members == 1 else predictions
+            outputs = self.scales.to_labels(self.net(self.scales(inputs)))
+        return outputs.T if self.n_members == 1 else outputs
+
+    def inputs(
+        self, observations: Any, actions: torch.Tensor, next_observations: Any, terminated: torch.Tensor | None
+    ) -> torch.Tensor:
+        """
+        Compute what the MLPs are given, before it is standardized.
+
+        :param observations: As in :meth:`forward`, and so are the other parameters.
+        :param actions: Tensor ``[n, *shape]``.
+        :param next_observations: As ``observations``.
+        :param terminated: bool tensor ``[n]``.
+        :return: float ``[n, n_inputs]``: the features, the action, what of the features has changed, and the ending.
+        """
+        n = len(actions)
+        if self.use_next_observation:
+            # One call for both: most of its time does not depend on the size of small batches.
+            observations = _cat(observations, next_observations)
+        features = self._features(observations, torch.cat([actions, actions]) if self.use_next_observation else actions)
+        parts = [features[:n]]
+        if self.action_encoder is not None:
+            parts.append(self.action_encoder(actions))
+        if self.use_next_observation:
+            parts.append(features[n:] - features[:n])
+        if self.use_terminated:
+            assert terminated is not None
+            parts.append(terminated.to(features.dtype).unsqueeze(1))
+        return torch.cat(parts, dim=1)
+
+    def _features(self, observations: Any, actions: torch.Tensor) -> torch.Tensor:
+        preprocessed = preprocess_obs(observations, self.observation_space, self.normalize_images)
+        inputs = (preprocessed,) if self.action_encoder is not None else (preprocessed, actions)
+        features: torch.Tensor = self.features_extractor(*inputs)
+        return features if self.remainders is None else torch.cat([features, self.remainders(observations)], dim=1)
 
     @torch.no_grad()
-    def predict(self, observations: Observations, actions: Array) -> Array:
+    def predict(
+        self,
+        observations: Observations,
+        actions: Array,
+        next_observations: Observations | None = None,
+        terminated: Array | None = None,
+    ) -> Array:
         """
-        Compute ``R_i`` of a batch in one call, without a gradient.
+        Compute ``R_i`` of a batch of transitions in one call, without a gradient.
 
-        :param observations: Array ``[n, *shape]``, or a dictionary of such arrays.
-        :param actions: Array ``[n, *shape]``, as the environment is told them (not scaled).
+        :param observations: Array ``[n, *shape]``, or a dictionary of such arrays: what the learner saw.
+        :param actions: Array ``[n, *shape]``: what it then did, as the environment is told it (not scaled).
+        :param next_observations: As ``observations``: what it saw then; at an episode's end the last observation. Not
+            needed with ``use_next_observation=False``.
+        :param terminated: bool ``[n]``: whether the episode terminated; if it was truncated it did not. Not needed with
+            ``use_terminated=False``.
         :return: float32 ``[n]``, in units of the social reward.
-        :raises ValueError: If a shape does not fit the spaces, or a number is not finite or not in its space.
+        :raises ValueError: If a part is missing, a shape does not fit the spaces, or a number is not finite or not in
+            its space.
         """
-        internal_rewards: Array = self(*self._checked_tensors(observations, actions)).cpu().numpy()
+        tensors = self._checked_tensors(observations, actions, next_observations, terminated)
+        internal_rewards: Array = self(*tensors).cpu().numpy()
         if not np.isfinite(internal_rewards).all():
             raise ValueError(
                 "R_i must be finite, got NaN or infinity, since the network or its weights overflow; scale "
                 "observations down in a wrapper, or train with a lower learning_rate."
             )
-        return self.limit(internal_rewards)
+        return self.limit(internal_rewards, terminated)
 
     @torch.no_grad()
-    def predict_members(self, observations: Observations, actions: Array) -> Array:
+    def predict_members(
+        self,
+        observations: Observations,
+        actions: Array,
+        next_observations: Observations | None = None,
+        terminated: Array | None = None,
+    ) -> Array:
         """
         Compute the prediction of each member for a batch. Where they differ, no label has taught them.
 
-        :param observations: Array ``[n, *shape]``, or a dictionary of such arrays.
-        :param actions: Array ``[n, *shape]``, as the environment is told them (not scaled).
+        :param observations: As in :meth:`predict`, and so are the other parameters.
+        :param actions: Array ``[n, *shape]``.
+        :param next_observations: As ``observations``.
+        :param terminated: bool ``[n]``.
         :return: float32 ``[n_members, n]``, in units of the social reward, not limited to the labels.
-        :raises ValueError: If a shape does not fit the spaces or a number is not finite.
+        :raises ValueError: As :meth:`predict` does.
         """
-        predictions: Array = self.forward_members(*self._checked_tensors(observations, actions)).cpu().numpy()
+        tensors = self._checked_tensors(observations, actions, next_observations, terminated)
+        predictions: Array = self.forward_members(*tensors).cpu().numpy()
         return predictions
 
-    def limit(self, rewards: Array) -> Array:
+    def limit(self, rewards: Array, terminated: Array | None = None) -> Array:
         """
         Limit rewards to the labels as ``limit_to_labels`` says.
 
-        :param rewards: float32 ``[...]``.
-        :return: float32 ``[...]``.
+        :param rewards: float32 ``[..., n]``.
+        :param terminated: Whether the transitions terminated an episode, bool ``[n]``; not needed with
+            ``use_terminated=False``.
+        :return: float32 ``[..., n]``.
         """
-        if self.label_range is None or self.limit_to_labels == "no":
+        if self.label_ranges is None or self.limit_to_labels == "no":
             return rewards
-        return self.label_range.nearest(rewards) if self.limit_to_labels == "values" else self.label_range.clip(rewards)
+        if terminated is None:
+            terminated = np.zeros(rewards.shape[-1:], bool)
+        return self.label_ranges.limit(rewards, terminated, self.limit_to_labels == "values")
 
     def tensor(self, array: Any) -> torch.Tensor:
         """
@@ -218,22 +311,53 @@ class InternalSocialReward(nn.Module):
         """
         return torch.as_tensor(np.asarray(array, order="C"), device=self.device)
 
-    def tensors(self, observations: Observations, actions: Array) -> tuple[Any, torch.Tensor]:
+    def tensors(
+        self,
+        observations: Observations,
+        actions: Array,
+        next_observations: Observations | None = None,
+        terminated: Array | None = None,
+    ) -> tuple[Any, torch.Tensor, Any, torch.Tensor | None]:
         """
         Convert a batch to what :meth:`forward` takes.
 
         :param observations: Array ``[n, *shape]``, or a dictionary of such arrays.
         :param actions: Array ``[n, *shape]``.
+        :param next_observations: As ``observations``; None if it is not needed.
+        :param terminated: bool ``[n]``; None if it is not needed.
         :return: The same as tensors.
         """
-        if isinstance(observations, dict):
-            return {key: self.tensor(value) for key, value in observations.items()}, self.tensor(actions)
-        return self.tensor(observations), self.tensor(actions)
+        return (
+            self._tensors(observations),
+            self.tensor(actions),
+            self._tensors(next_observations) if self.use_next_observation else None,
+            self.tensor(terminated) if self.use_terminated else None,
+        )
 
-    def _checked_tensors(self, observations: Observations, actions: Array) -> tuple[Any, torch.Tensor]:
+    def _tensors(self, observations: Any) -> Any:
+        if isinstance(observations, dict):
+            return {key: self.tensor(value) for key, value in observations.items()}
+        return self.tensor(observations)
+
+    def _checked_tensors(
+        self,
+        observations: Observations,
+        actions: Array,
+        next_observations: Observations | None,
+        terminated: Array | None,
+    ) -> tuple[Any, torch.Tensor, Any, torch.Tensor | None]:
         n = check_batch("observations", observations, self.observation_space)
         check_batch("actions", actions, self.action_space, n)
-        return self.tensors(observations, actions)
+        if self.use_next_observation:
+            if next_observations is None:
+                raise ValueError(_missing("next_observations", "use_next_observation"))
+            check_batch("next_observations", next_observations, self.observation_space, n)
+        if self.use_terminated:
+            if terminated is None:
+                raise ValueError(_missing("terminated", "use_terminated"))
+            if np.shape(terminated) != (n,):
+                raise ValueError(f"terminated must have the shape [{n}], got {list(np.shape(terminated))}.")
+        return self.tensors(observations, actions, next_observations, terminated)
 
     def check_spaces(self, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
         """
@@ -257,8 +381,8 @@ class InternalSocialReward(nn.Module):
         :param path: The file; an existing one is replaced only once the new one is complete.
         :raises ValueError: If ``label_range`` is not a range, or keyword arguments cannot be written as JSON.
         """
-        label_range = None if self.label_range is None else self.label_range.check()
-        header = Header(self.observation_space, self.action_space, self.architecture, label_range)
+        label_ranges = None if self.label_ranges is None else self.label_ranges.check()
+        header = Header(self.observation_space, self.action_space, self.architecture, label_ranges)
         file_format.write(Path(path), header, self.state_dict())
 
     @classmethod
@@ -297,3 +421,16 @@ class InternalSocialReward(nn.Module):
             raise ValueError(f"pessimism must be 0 if there is one member, got {self.pessimism!r}; use n_members=5.")
         if self.limit_to_labels not in (limits := get_args(Limit)):
             raise ValueError(f"limit_to_labels must be one of {', '.join(limits)}, got {self.limit_to_labels!r}.")
+
+
+def _missing(part: str, option: str) -> str:
+    return (
+        f"This ISR is given whole transitions, but {part} is missing; write predict(observations, actions, "
+        f"next_observations, terminated), or make the ISR with {option}=False."
+    )
+
+
+def _cat(observations: Any, next_observations: Any) -> Any:
+    if isinstance(observations, dict):
+        return {key: torch.cat([value, next_observations[key]]) for key, value in observations.items()}
+    return torch.cat([observations, next_observations])

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any, NamedTuple
 
 import torch
-from torch.nn import functional as F
 
 from sb3_isr.common.arguments import MAX_SEED, flag, number, plain, whole_number
 from sb3_isr.common.randomness import private_torch_generator
+from sb3_isr.isr.held_out import HeldOut, evaluate
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.store import LabelStore
+
+#: A further cycle must lower the held-out error by this share.
+MIN_GAIN = 0.1
+#: The share of the held-out labels' variance that needs no further cycle.
+ENOUGH = 0.9999
+#: Number of labels by which inputs and labels are standardized.
+N_MEASURED = 10_000
 
 
 class TrainingMetrics(NamedTuple):
     """
     Results of one training.
 
-    :param train_loss: Mean squared error over the balanced batches of the last tenth of the gradient steps.
-    :param held_out_mse: Mean squared error on the held-out labels (not balanced), without a gradient; NaN if none is
-        held out. Both are in units of the social reward, squared.
+    :param train_loss: Mean squared error over the batches of the last tenth of the gradient steps, in which each
+        distinct pair of observation and action counts the same; in units of the social reward, squared.
+    :param held_out: How well the ISR predicts the held-out labels.
     :param n_labels: Number of labels in the store, including the held-out ones.
     :param gradient_steps: Number of gradient steps.
     """
 
     train_loss: float
-    held_out_mse: float
+    held_out: HeldOut
     n_labels: int
     gradient_steps: int
 
@@ -35,14 +43,17 @@ class ISRTrainer:
     """
     Regresses the labels on observation and action, each member by itself.
 
-    Each training continues from the ISR's present weights and the optimizer's state. Within a training the learning
-    rate falls to 0 (a half cosine, Loshchilov & Hutter 2017), so that the last batches leave no noise behind.
+    Each training continues from the ISR's present weights and the optimizer's state. A training consists of
+    cycles, in each of which the learning rate falls to 0 (a half cosine, Loshchilov & Hutter 2017), so that the last
+    batches leave no noise behind.
 
     :param isr: The ISR; changed in place.
     :param learning_rate: The optimizer's.
     :param optimizer_class: Any of ``torch.optim``.
     :param optimizer_kwargs: Its further keyword arguments.
-    :param gradient_steps: Number of gradient steps of each training. An epoch has ``len(store) / batch_size`` of them.
+    :param gradient_steps: Number of gradient steps of a cycle. An epoch has ``len(store) / batch_size`` of them.
+    :param max_cycles: The largest number of cycles of each training. Another one follows while the held-out error falls
+        by a tenth; the weights after the best cycle are kept. Without held-out labels there is one.
     :param batch_size: Number of labels in a batch.
     :param max_grad_norm: The gradient's norm is clipped at this, times the square root of the number of members.
     :param l1_coef: Coefficient of an L1 penalty on the weights of the MLP's first layer (the lasso, Tibshirani 1996),
@@ -61,6 +72,7 @@ class ISRTrainer:
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
         gradient_steps: int = 2000,
+        max_cycles: int = 5,
         batch_size: int = 256,
         max_grad_norm: float = 1.0,
         l1_coef: float = 0.0,
@@ -69,6 +81,7 @@ class ISRTrainer:
     ) -> None:
         self.isr = isr
         self.gradient_steps = whole_number("gradient_steps", gradient_steps)
+        self.max_cycles = whole_number("max_cycles", max_cycles)
         self.batch_size = whole_number("batch_size", batch_size)
         self.max_grad_norm = number("max_grad_norm", max_grad_norm, "(0, inf)")
         self.l1_coef = number("l1_coef", l1_coef, "[0, inf)")
@@ -93,32 +106,53 @@ class ISRTrainer:
         :return: How well it went.
         :raises ValueError: If the store holds no label to train on, or the training diverges.
         """
-        isr, optimizer = self.isr, self.optimizer
-        last_tenth = max(1, self.gradient_steps // 10)
-        loss_sum = torch.zeros((), device=isr.device)
-        learning_rates = [group["lr"] for group in optimizer.param_groups]
-        self._update_label_range(store)
-        isr.train()
+        isr = self.isr
+        self._prepare(store)
+        best: HeldOut | None = None
+        best_weights, n_cycles, improves = None, 0, True
         with private_torch_generator(self.seed + self.n_trainings, isr.device):
-            for step in range(self.gradient_steps):
-                factor = 0.5 * (1 + math.cos(math.pi * step / self.gradient_steps))
-                for group, learning_rate in zip(optimizer.param_groups, learning_rates, strict=True):
-                    group["lr"] = learning_rate * factor
-                mse = self._gradient_step(store)
-                if step >= self.gradient_steps - last_tenth:
-                    loss_sum += mse
-        for group, learning_rate in zip(optimizer.param_groups, learning_rates, strict=True):
-            group["lr"] = learning_rate
-        isr.eval()
+            while improves and n_cycles < self.max_cycles:
+                n_cycles += 1
+                train_loss = self._cycle(store)
+                met = evaluate(isr, store)
+                improves = best is None or met.mse < (1 - MIN_GAIN) * best.mse
+                if best is None or met.mse < best.mse:
+                    best, best_weights = met, copy.deepcopy(isr.state_dict())
+                if not met.explained < ENOUGH:  # nothing is held out, or it is explained
+                    break
+        assert best is not None
+        assert best_weights is not None
+        isr.load_state_dict(best_weights)
         self.n_trainings += 1
+        return TrainingMetrics(train_loss, best, len(store), n_cycles * self.gradient_steps)
+
+    def _cycle(self, store: LabelStore) -> float:
+        """Returns the mean squared error of the last tenth of the batches."""
+        last_tenth = max(1, self.gradient_steps // 10)
+        loss_sum = torch.zeros((), device=self.isr.device)
+        groups = self.optimizer.param_groups
+        learning_rates = [group["lr"] for group in groups]
+        self.isr.train()
+        for step in range(self.gradient_steps):
+            factor = 0.5 * (1 + math.cos(math.pi * step / self.gradient_steps))
+            for group, learning_rate in zip(groups, learning_rates, strict=True):
+                group["lr"] = learning_rate * factor
+            mse = self._gradient_step(store)
+            if step >= self.gradient_steps - last_tenth:
+                loss_sum += mse
+        for group, learning_rate in zip(groups, learning_rates, strict=True):
+            group["lr"] = learning_rate
+        self.isr.eval()
         train_loss = float(loss_sum) / last_tenth
         if not math.isfinite(train_loss):
+            labels = self.isr.label_range
+            assert labels is not None
             raise ValueError(
                 f"The training of the ISR must converge, got a loss of {train_loss} with learning_rate="
-                f"{learning_rates[0]:g} and labels in [{isr.label_range.low:g}, {isr.label_range.high:g}]; "  # type: ignore[union-attr]
-                "lower the learning_rate in trainer_kwargs, or scale observations and labels down."
+                f"{learning_rates[0]:g} and labels in [{labels.low:g}, {labels.high:g}]; lower the learning_rate in "
+                "trainer_kwargs, or scale observations down."
             )
-        return TrainingMetrics(train_loss, held_out_mse(isr, store), len(store), self.gradient_steps)
+        return train_loss
 
     def state_dict(self) -> dict[str, Any]:
         """
@@ -152,55 +186,50 @@ class ISRTrainer:
             group.update({**given, "params": group["params"]})
         self.n_trainings = state["n_trainings"]
 
-    def _update_label_range(self, store: LabelStore) -> None:
-        """The range covers the labels that the ISR was trained on before, too."""
-        before, new = self.isr.label_range, store.label_range
-        self.isr.label_range = new if before is None or new is None else before.union(new)
+    @torch.no_grad()
+    def _prepare(self, store: LabelStore) -> None:
+        isr = self.isr
+        # The ranges cover the labels that the ISR was trained on before, too.
+        before, new = isr.label_ranges, store.label_ranges
+        isr.label_ranges = new if before is None or new is None else before.union(new)
+        if isr.scales is not None:
+            batch, weights = store.sample(N_MEASURED)
+            inputs = [isr.inputs(*isr.tensors(*part)) for part in batch.transitions.parts()]
+            isr.scales.measure(torch.cat(inputs), isr.tensor(batch.social_rewards), isr.tensor(weights))
 
     def _gradient_step(self, store: LabelStore) -> torch.Tensor:
         """Returns the mean squared error of the batch."""
         isr = self.isr
-        batch = store.sample(self.batch_size)
-        observations, actions = isr.tensors(batch.observations, batch.actions)
-        social_rewards = isr.tensor(batch.social_rewards)
-        predictions = isr.forward_members(observations, actions)
-        mse = F.mse_loss(predictions, social_rewards.expand_as(predictions))
-        objective = isr.n_members * mse  # the members' sum, so that each has the gradient that it has by itself
+        batch, drawn_weights = store.sample(self.batch_size)
+        transitions = isr.tensors(*batch.transitions)
+        social_rewards, weights = isr.tensor(batch.social_rewards), isr.tensor(drawn_weights)
+        mse = (weights * (isr.forward_members(*transitions) - social_rewards) ** 2).mean()
+        # The members' sum, so that each has the gradient that it has by itself.
+        objective = isr.n_members * mse / self._label_variance()
         if self.l1_coef:
             objective = objective + self._l1_penalty()
         if self.action_contrast:
-            objective = objective + _contrast_loss(isr, observations, actions, social_rewards)
+            objective = objective + _contrast_loss(isr, transitions, social_rewards) / self._label_variance()
         self.optimizer.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(isr.parameters(), self.max_grad_norm * math.sqrt(isr.n_members))
         self.optimizer.step()
         return mse.detach()
 
+    def _label_variance(self) -> torch.Tensor | float:
+        """Of the labels as the ISR's scales have it: with it the objective does not depend on their unit."""
+        return 1.0 if self.isr.scales is None else self.isr.scales.label_std**2
+
     def _l1_penalty(self) -> torch.Tensor:
         width = self.isr.label_range.width if self.isr.label_range is not None else 0.0
-        return self.l1_coef * width**2 * next(self.isr.net.parameters()).abs().sum()
+        return self.l1_coef * width**2 / self._label_variance() * next(self.isr.net.parameters()).abs().sum()
 
 
-def held_out_mse(isr: InternalSocialReward, store: LabelStore) -> float:
-    """
-    Compute the mean squared error on the held-out labels, without a gradient.
-
-    :param isr: The ISR.
-    :param store: The labels, some of them held out.
-    :return: The error, in units of the social reward, squared; NaN if none is held out.
-    """
-    squared_error, n = 0.0, 0
-    for batch in store.held_out_batches():
-        error = isr.predict(batch.observations, batch.actions) - batch.social_rewards
-        squared_error += float((error.astype(float) ** 2).sum())
-        n += len(error)
-    return squared_error / n if n else float("nan")
-
-
-def _contrast_loss(isr: InternalSocialReward, observations: Any, actions: Any, social_rewards: Any) -> torch.Tensor:
+def _contrast_loss(isr: InternalSocialReward, transitions: Any, social_rewards: Any) -> torch.Tensor:
     """The first member's squared error if praised observations earned 0 with another of the batch's actions."""
+    observations, actions, *outcome = transitions
     others = actions[torch.randperm(len(actions), device=actions.device)]
     is_other = (others != actions).reshape(len(actions), -1).any(dim=1) & (social_rewards > 0)
-    predictions = isr.forward_members(observations, others)[0]
+    predictions = isr.forward_members(observations, others, *outcome)[0]
     squared_error: torch.Tensor = (is_other * predictions**2).sum() / is_other.sum().clamp(min=1)
     return squared_error

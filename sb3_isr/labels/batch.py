@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sb3_isr.common.batches import Array, Observations, cast_batch, concatenate_batches, index_batch, write_batch
+from sb3_isr.common.batches import Array, cast_batch
+from sb3_isr.labels.transitions import Transitions
 
 
 class LabelBatch(NamedTuple):
     """
     A batch of labelled transitions.
 
-    :param observations: Array ``[n, *shape]``, or a dictionary of such arrays: what the learner saw.
-    :param actions: Array ``[n, *shape]``: what it then did, as the environment was told it.
-    :param social_rewards: float32 ``[n]``: the caregiver's ``R_s`` for it.
+    :param transitions: ``n`` transitions.
+    :param social_rewards: float32 ``[n]``: the caregiver's ``R_s`` for each.
     """
 
-    observations: Observations
-    actions: Array
+    transitions: Transitions
     social_rewards: Array
 
-    def select(self, index: Array | slice) -> LabelBatch:
+    def select(self, index: Any) -> LabelBatch:
         """
         Select some of the labels.
 
-        :param index: Which of them, int ``[k]``, or a slice.
+        :param index: Which of them: anything that indexes an array's first axis.
         :return: These labels, in the order of ``index``.
         """
-        return LabelBatch(index_batch(self.observations, index), self.actions[index], self.social_rewards[index])
+        return LabelBatch(self.transitions.select(index), self.social_rewards[index])
 
     def write(self, index: Array, batch: LabelBatch) -> None:
         """
@@ -39,8 +38,7 @@ class LabelBatch(NamedTuple):
         :param index: Which of them, int ``[k]``.
         :param batch: The new ones, ``k`` of them.
         """
-        write_batch(self.observations, index, batch.observations)
-        self.actions[index] = batch.actions
+        self.transitions.write(index, batch.transitions)
         self.social_rewards[index] = batch.social_rewards
 
     def cast(self, like: LabelBatch) -> LabelBatch:
@@ -51,11 +49,8 @@ class LabelBatch(NamedTuple):
         :return: The same numbers, or where they are floats the nearest ones.
         :raises ValueError: If an integer dtype does not have a number, or a float one would make it infinite.
         """
-        return LabelBatch(
-            cast_batch("The labels' observations", self.observations, like.observations),
-            np.asarray(cast_batch("The labels' actions", self.actions, like.actions)),
-            np.asarray(cast_batch("The labels' social rewards", self.social_rewards, like.social_rewards)),
-        )
+        social_rewards = cast_batch("The labels' social rewards", self.social_rewards, like.social_rewards)
+        return LabelBatch(self.transitions.cast(like.transitions), np.asarray(social_rewards))
 
     @staticmethod
     def concatenate(batches: Sequence[LabelBatch]) -> LabelBatch:
@@ -65,8 +60,8 @@ class LabelBatch(NamedTuple):
         :param batches: At least one.
         :return: All their labels, in order.
         """
-        observations, actions, social_rewards = zip(*batches, strict=True)
-        return LabelBatch(concatenate_batches(observations), np.concatenate(actions), np.concatenate(social_rewards))
+        transitions, social_rewards = zip(*batches, strict=True)
+        return LabelBatch(Transitions.concatenate(transitions), np.concatenate(social_rewards))
 
 
 class QueryPool:
@@ -80,17 +75,12 @@ class QueryPool:
         self._labels = labels
 
     def __len__(self) -> int:
-        return len(self._labels.actions)
+        return len(self._labels.social_rewards)
 
     @property
-    def observations(self) -> Observations:
-        """What the learner saw, ``[n, *shape]``."""
-        return self._labels.observations
-
-    @property
-    def actions(self) -> Array:
-        """What it then did, ``[n, *shape]``."""
-        return self._labels.actions
+    def transitions(self) -> Transitions:
+        """The transitions, oldest first."""
+        return self._labels.transitions
 
     def answerable(self) -> QueryPool:
         """

@@ -1,4 +1,10 @@
-"""What is known of a caregiver's labels as numbers: their range, and their values where these are few."""
+"""
+What is known of a caregiver's labels as numbers: their range, and their values where these are few.
+
+It is known for steps that terminate an episode and for the others, each by itself. A learner that can have a false
+reward ``e`` at every step has ``e / (1 - gamma)`` of it, and need not end an episode for a reward that is smaller. So
+nothing is paid for a step that goes on but what the caregiver gave for such steps.
+"""
 
 from __future__ import annotations
 
@@ -119,3 +125,108 @@ class LabelRange(NamedTuple):
             raise ValueError(f"label_range must be two ascending finite numbers, got {reprlib.repr(bounds)}.")
         low, high = bounds
         return LabelRange(low, high, None if values is None else tuple(values)).check()
+
+
+class LabelRanges(NamedTuple):
+    """
+    Ranges of labels, by how their steps ended.
+
+    :param continuing: Of steps after which the episode went on, or was truncated; None if there are none.
+    :param terminated: Of steps that terminated an episode; None if there are none.
+    """
+
+    continuing: LabelRange | None
+    terminated: LabelRange | None
+
+    @staticmethod
+    def of(labels: Array, terminated: Array) -> LabelRanges | None:
+        """
+        Get the ranges of labels.
+
+        :param labels: float32 ``[n]``.
+        :param terminated: Whether their steps terminated an episode, bool ``[n]``.
+        :return: Their ranges; None if there is no label.
+        """
+        ranges = LabelRanges(LabelRange.of(labels[~terminated]), LabelRange.of(labels[terminated]))
+        return None if ranges == (None, None) else ranges
+
+    @staticmethod
+    def both(label_range: LabelRange) -> LabelRanges:
+        """
+        Do not tell how steps ended.
+
+        :param label_range: Range of all labels.
+        :return: It, twice.
+        """
+        return LabelRanges(label_range, label_range)
+
+    @property
+    def overall(self) -> LabelRange:
+        """Range of all labels."""
+        known = [label_range for label_range in self if label_range is not None]
+        return known[0] if len(known) == 1 else known[0].union(known[1])
+
+    def union(self, other: LabelRanges) -> LabelRanges:
+        """
+        Get the ranges of the labels of both together.
+
+        :param other: Other ranges.
+        :return: The smallest ranges that hold both.
+        """
+        pairs = zip(self, other, strict=True)
+        return LabelRanges(*(a if b is None else b if a is None else a.union(b) for a, b in pairs))
+
+    def limit(self, rewards: Array, terminated: Array, to_values: bool = False) -> Array:
+        """
+        Limit rewards to what the caregiver gave for steps that ended alike.
+
+        :param rewards: float32 ``[..., n]``.
+        :param terminated: Whether the steps terminated an episode, bool ``[n]``.
+        :param to_values: Whether to replace each reward by the nearest label, where labels were few.
+        :return: float32 ``[..., n]``. Where no step that ended alike was labelled, all labels count.
+        """
+        overall = self.overall
+        limits = [label_range or overall for label_range in self]
+        continuing, ended = (each.nearest(rewards) if to_values else each.clip(rewards) for each in limits)
+        return continuing if limits[0] is limits[1] else np.where(terminated, ended, continuing)
+
+    def to_json(self) -> dict[str, Any]:
+        """
+        Write the ranges as values that JSON holds.
+
+        :return: What :meth:`from_json` reads.
+        """
+        return {
+            name: None if part is None else {"bounds": [part.low, part.high], "values": part.values}
+            for name, part in self._asdict().items()
+        }
+
+    @staticmethod
+    def from_json(value: Any) -> LabelRanges | None:
+        """
+        Read ranges that may have been written by anyone.
+
+        :param value: A dictionary of both ranges; None if they are not known.
+        :return: The ranges; None if they are not known.
+        :raises ValueError: If it is none of these.
+        """
+        if value is None:
+            return None
+        if not isinstance(value, dict) or value.keys() != set(LabelRanges._fields):
+            raise ValueError(f"label_ranges must be those of {LabelRanges._fields}, got {reprlib.repr(value)}.")
+        parts = {name: part or {} for name, part in value.items()}
+        if not all(isinstance(part, dict) and part.keys() <= {"bounds", "values"} for part in parts.values()):
+            raise ValueError(f"label_ranges must have bounds and values, got {reprlib.repr(value)}.")
+        ranges = LabelRanges(
+            **{name: LabelRange.from_json(part.get("bounds"), part.get("values")) for name, part in parts.items()}
+        )
+        return None if ranges == (None, None) else ranges
+
+    def check(self) -> LabelRanges:
+        """
+        Check that the ranges are some.
+
+        :return: The same, as Python floats.
+        :raises ValueError: If a number is not finite, or not where the others say that it must be.
+        """
+        return LabelRanges(*(None if label_range is None else label_range.check() for label_range in self))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sb3_isr.common.batches import Array, Observations
-from sb3_isr.labels.batch import LabelBatch
+from sb3_isr.common.hashing import hash_rows
 
 #: Labels that are hashed at once: a copy of all of them would double the memory.
 HASH_CHUNK = 1024
@@ -33,29 +33,37 @@ class BalancedSampler:
 
     It draws a kind, a distinct pair of that kind, and one of the pair's labels, each with equal probability.
 
-    There are two kinds of pairs of observation and action: those with a label that is not 0, and the others. Praise is
-    rare, and a model that never predicts it is right most of the time, hence the balance of kinds. (Where observations
-    never repeat and rewards are stochastic, this biases the estimate towards the rare labels.) A learner that knows its
-    task labels the same few pairs over and over, while it is the rare ones that it will try when it goes on learning,
-    hence the balance of pairs.
+    The kinds are the pairs of observation and action with a label that is not 0, and the others: praise is rare, and
+    without this balance few batches would hold any. To which kind a pair belongs depends on its labels, so that the
+    mean of the drawn labels is biased where observations never repeat and rewards are stochastic. The weights of
+    importance sampling correct it: with them each distinct pair counts the same.
+
+    A learner that knows its task labels the same few pairs over and over, while it is the rare ones that it will try
+    when it goes on learning, hence the balance over pairs. It needs no correction, since it does not depend on labels.
 
     :param candidates: Which labels may be drawn, int ``[n]``.
-    :param select: Returns some of the labels, given by an int array.
+    :param pairs: Returns observations and actions of some of them, given by an int array.
+    :param social_rewards: The labels, float32 ``[n_rows]``.
     """
 
-    def __init__(self, candidates: Array, select: Callable[[Array], LabelBatch]) -> None:
-        self._kinds = _kinds_of_pairs(candidates, select) if len(candidates) else []
+    def __init__(
+        self, candidates: Array, pairs: Callable[[Array], tuple[Observations, Array]], social_rewards: Array
+    ) -> None:
+        self._kinds = _kinds_of_pairs(candidates, pairs, social_rewards) if len(candidates) else []
+        n_pairs = np.array([len(kind.bounds) - 1 for kind in self._kinds], np.float32)
+        self._weights = len(n_pairs) * n_pairs / n_pairs.sum() if len(n_pairs) else n_pairs
 
     def __bool__(self) -> bool:
         return bool(self._kinds)
 
-    def draw(self, batch_size: int, rng: np.random.Generator) -> Array:
+    def draw(self, batch_size: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """
         Draw labels.
 
         :param batch_size: How many.
         :param rng: Source of randomness.
-        :return: Which labels, int ``[batch_size]``.
+        :return: Which labels, int ``[batch_size]``, and their weights, float32 ``[batch_size]``, of which the
+            expectation is 1.
         """
         kind_of = rng.integers(len(self._kinds), size=batch_size)
         pair, member = rng.random((2, batch_size))
@@ -63,30 +71,26 @@ class BalancedSampler:
         for number, kind in enumerate(self._kinds):
             drawn = kind_of == number
             index[drawn] = kind.draw(pair[drawn], member[drawn])
-        return index
+        return index, self._weights[kind_of]
 
 
 def pair_hashes(observations: Observations, actions: Array) -> Array:
     """
-    Hash pairs of observation and action, by multilinear hashing modulo 2**64 (Carter & Wegman 1979).
+    Hash pairs of observation and action.
 
     :param observations: Array ``[n, *shape]``, or a dictionary of such arrays.
     :param actions: Array ``[n, *shape]``.
-    :return: uint64 ``[n]``, the same for equal pairs and (but for a chance of about 2**-56 each) for no others.
+    :return: uint64 ``[n]``, see :func:`~sb3_isr.common.hashing.hash_rows`.
     """
     arrays = list(observations.values()) if isinstance(observations, dict) else [observations]
-    hashes = np.zeros(len(actions), np.uint64)
-    for number, part in enumerate([*arrays, actions]):
-        rows = np.ascontiguousarray(part).reshape(len(part), -1).view(np.uint8)
-        # The same weights at every call, but others for each part: equal bytes in two parts must not cancel out.
-        weights = np.random.default_rng(number).integers(2**64, size=rows.shape[1], dtype=np.uint64)
-        hashes += rows.astype(np.uint64) @ weights
-    return hashes
+    return hash_rows([*arrays, actions])
 
 
-def _kinds_of_pairs(candidates: Array, select: Callable[[Array], LabelBatch]) -> list[_Pairs]:
+def _kinds_of_pairs(
+    candidates: Array, pairs: Callable[[Array], tuple[Observations, Array]], social_rewards: Array
+) -> list[_Pairs]:
     """The pairs with a label that is not 0, and the others; a kind that does not occur is left out."""
-    hashes, is_nonzero = _hashes(candidates, select)
+    hashes, is_nonzero = _hashes(candidates, pairs), social_rewards[candidates] != 0
     order = np.argsort(hashes, kind="stable")
     hashes.sort()
     by_pair, is_nonzero = candidates[order], is_nonzero[order]
@@ -102,12 +106,9 @@ def _kinds_of_pairs(candidates: Array, select: Callable[[Array], LabelBatch]) ->
     ]
 
 
-def _hashes(candidates: Array, select: Callable[[Array], LabelBatch]) -> tuple[Array, Array]:
+def _hashes(candidates: Array, pairs: Callable[[Array], tuple[Observations, Array]]) -> Array:
     hashes = np.empty(len(candidates), np.uint64)
-    is_nonzero = np.empty(len(candidates), bool)
     for start in range(0, len(candidates), HASH_CHUNK):
         chunk = slice(start, start + HASH_CHUNK)
-        labels = select(candidates[chunk])
-        hashes[chunk] = pair_hashes(labels.observations, labels.actions)
-        is_nonzero[chunk] = labels.social_rewards != 0
-    return hashes, is_nonzero
+        hashes[chunk] = pair_hashes(*pairs(candidates[chunk]))
+    return hashes

@@ -8,16 +8,14 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
-from gymnasium.vector.utils import create_empty_array
 
 from sb3_isr.common.arguments import number, whole_number
 from sb3_isr.common.batches import Array, check_batch
-from sb3_isr.common.memory import total_memory
 from sb3_isr.common.numbers import MAX_FLOAT
 from sb3_isr.labels import label_file
 from sb3_isr.labels.batch import LabelBatch
-from sb3_isr.labels.label_range import LabelRange
+from sb3_isr.labels.label_range import LabelRanges
+from sb3_isr.labels.label_rows import LabelRows
 from sb3_isr.labels.sampling import BalancedSampler
 
 
@@ -51,7 +49,7 @@ class LabelStore:
         #: Number of labels ever added; the store holds the newest ``capacity`` of them.
         self.n_added = 0
         self._rng = np.random.default_rng(None if seed is None else whole_number("seed", seed, low=0))
-        self._labels, self._is_held_out = self._allocate()
+        self._rows = LabelRows(observation_space, action_space, self.capacity)
         self._sampler: BalancedSampler | None = None
 
     def __len__(self) -> int:
@@ -60,12 +58,13 @@ class LabelStore:
     @property
     def n_held_out(self) -> int:
         """Number of held-out labels in the store."""
-        return int(self._is_held_out[: len(self)].sum())
+        return int(self._rows.is_held_out[: len(self)].sum())
 
     @property
-    def label_range(self) -> LabelRange | None:
-        """Range of the labels in the store; None if there is none."""
-        return LabelRange.of(self._labels.social_rewards[: len(self)])
+    def label_ranges(self) -> LabelRanges | None:
+        """Ranges of the labels in the store; None if there is none."""
+        n = len(self)
+        return LabelRanges.of(self._rows.social_rewards[:n], self._rows.terminated[:n])
 
     def add(self, batch: LabelBatch) -> None:
         """
@@ -79,26 +78,27 @@ class LabelStore:
         n = len(labels.social_rewards)
         newest = slice(max(0, n - self.capacity), None)
         index = (self.n_added + np.arange(n)[newest]) % self.capacity
-        self._labels.write(index, labels.select(newest))
-        self._is_held_out[index] = self._rng.random(len(index)) < self.held_out
+        self._rows.write(index, labels.select(newest), self._rng.random(len(index)) < self.held_out)
         self.n_added += n
         self._sampler = None
 
-    def sample(self, batch_size: int) -> LabelBatch:
+    def sample(self, batch_size: int) -> tuple[LabelBatch, Array]:
         """
         Draw labels to train on, with replacement, balanced as :class:`~sb3_isr.labels.sampling.BalancedSampler` does.
 
         :param batch_size: How many.
-        :return: Labels, none of which is held out.
+        :return: Labels, none of which is held out; and their weights, float32 ``[batch_size]``: what each one's error
+            is multiplied by, so that the mean is an unbiased estimate although some are drawn more often than others.
         :raises ValueError: If there is no label to train on.
         """
         if self._sampler is None:
             # int64 would be a burden beside the labels of a small task
-            candidates = np.flatnonzero(~self._is_held_out[: len(self)]).astype(np.min_scalar_type(self.capacity))
-            self._sampler = BalancedSampler(candidates, self._labels.select)
+            candidates = np.flatnonzero(~self._rows.is_held_out[: len(self)]).astype(np.min_scalar_type(self.capacity))
+            self._sampler = BalancedSampler(candidates, self._rows.pairs, self._rows.social_rewards)
         if not self._sampler:
             raise ValueError(f"There is no label to train on: of {len(self)} labels {self.n_held_out} are held out.")
-        return self._labels.select(self._sampler.draw(batch_size, self._rng))
+        index, weights = self._sampler.draw(batch_size, self._rng)
+        return self._rows.select(index), weights
 
     def held_out_batches(self, batch_size: int = 1024) -> Iterator[LabelBatch]:
         """
@@ -107,9 +107,9 @@ class LabelStore:
         :param batch_size: The largest number of labels in one batch.
         :return: The held-out labels, each once, in the order of the store.
         """
-        index = np.flatnonzero(self._is_held_out[: len(self)])
+        index = np.flatnonzero(self._rows.is_held_out[: len(self)])
         for start in range(0, len(index), batch_size):
-            yield self._labels.select(index[start : start + batch_size])
+            yield self._rows.select(index[start : start + batch_size])
 
     def labels(self) -> LabelBatch:
         """
@@ -117,8 +117,7 @@ class LabelStore:
 
         :return: A copy of them, oldest first.
         """
-        first = self.n_added % self.capacity if self.n_added > self.capacity else 0
-        return self._labels.select((first + np.arange(len(self))) % self.capacity)
+        return self._rows.select((self._oldest(self.n_added) + np.arange(len(self))) % self.capacity)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """
@@ -126,9 +125,7 @@ class LabelStore:
 
         :param path: The file; an existing one is replaced only once the new one is complete.
         """
-        stored = slice(len(self))
-        arrays = {name: array[stored] for name, array in _by_name(self._labels, self._is_held_out).items()}
-        label_file.write(path, arrays, self.n_added, self._rng)
+        label_file.write(path, self._rows.filled(len(self)), self.n_added, self._rng)
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """
@@ -141,61 +138,32 @@ class LabelStore:
         :raises LabelFileError: A ValueError, if the file is damaged, or its labels do not fit this store.
         :raises OSError: If the file does not exist or may not be read.
         """
-        labels, is_held_out = self._allocate()
-        with label_file.opened(path, _by_name(labels, is_held_out)) as file:
+        rows = LabelRows(self.observation_space, self.action_space, self.capacity)
+        with label_file.opened(path, rows.arrays()) as file:
             n = min(file.n_added, self.capacity)
-            for name, array in _by_name(labels, is_held_out).items():
-                array[:n] = file.read(name, n)
-            self._checked(labels.select(slice(n)))
+            rows.read(file, n, self._oldest(file.n_added))
+            self._checked(rows.select(np.arange(n)))
             self.n_added, self._rng = file.n_added, file.rng
-        self._labels, self._is_held_out = labels, is_held_out
+        self._rows = rows
         self._sampler = None
 
-    def _allocate(self) -> tuple[LabelBatch, Array]:
-        """Make arrays for ``capacity`` labels: pages of zeros that are never written take no memory."""
-        n_bytes = sum(array.nbytes for array in _by_name(*self._zeros(1)).values())
-        memory = total_memory()
-        try:
-            if memory is None or self.capacity * n_bytes <= memory:
-                return self._zeros(self.capacity)
-        except MemoryError:
-            pass
-        here = "what this machine can give" if memory is None else f"this machine's {memory / 2**30:.3g} GiB"
-        fitting = max(1, (memory or 2**32) // 4 // n_bytes)
-        raise ValueError(
-            f"The label store must fit into memory, but capacity={self.capacity} labels of {n_bytes:,} bytes each need "
-            f"{self.capacity * n_bytes / 2**30:,.4g} GiB, more than {here}; give it a smaller capacity, as in "
-            f'ISRCallback(store_kwargs={{"capacity": {fitting}}}), or the environment smaller observations.'
-        )
-
-    def _zeros(self, n: int) -> tuple[LabelBatch, Array]:
-        actions = self.action_space
-        is_integer_box = isinstance(actions, spaces.Box) and actions.dtype.kind != "f"
-        labels = LabelBatch(
-            create_empty_array(self.observation_space, n, fn=np.zeros),  # type: ignore[arg-type]
-            np.zeros((n, *(actions.shape or ())), np.float64 if is_integer_box else actions.dtype),
-            np.zeros(n, np.float32),
-        )
-        return labels, np.zeros(n, bool)
+    def _oldest(self, n_added: int) -> int:
+        """The row of the oldest of so many labels."""
+        return n_added % self.capacity if n_added > self.capacity else 0
 
     def _checked(self, batch: LabelBatch) -> LabelBatch:
         """The labels in the store's dtypes, if they fit."""
         rewards = np.asarray(batch.social_rewards)
         if rewards.ndim != 1 or rewards.dtype.kind not in "biuf" or not (np.abs(rewards) <= MAX_FLOAT).all():
             raise ValueError(f"Labels must be finite numbers in an array of shape [n], got {batch.social_rewards!r}.")
-        check_batch("The labels' observations", batch.observations, self.observation_space, len(rewards))
-        check_batch("The labels' actions", batch.actions, self.action_space, len(rewards))
-        return batch._replace(social_rewards=rewards).cast(self._labels)
-
-
-def _by_name(labels: LabelBatch, is_held_out: Array) -> dict[str, Array]:
-    """The arrays as they are named in a file."""
-    observations = labels.observations
-    by_key = observations if isinstance(observations, dict) else {"": observations}
-    named = {f"observations/{key}": value for key, value in by_key.items()}
-    return {
-        **named,
-        "actions": labels.actions,
-        "social_rewards": labels.social_rewards,
-        "is_held_out": is_held_out,
-    }
+        transitions = batch.transitions
+        n, space = len(rewards), self.observation_space
+        check_batch("The labels' observations", transitions.observations, space, n)
+        check_batch("The labels' actions", transitions.actions, self.action_space, n)
+        check_batch("The labels' next observations", transitions.next_observations, space, n)
+        if np.shape(transitions.terminated) != rewards.shape:
+            raise ValueError(
+                f"The labels' terminated must be True or False for each of {n} transitions, got "
+                f"{transitions.terminated!r}."
+            )
+        return batch._replace(social_rewards=rewards).cast(self._rows.like())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sb3_isr.common.arguments import number, whole_number
-from sb3_isr.common.batches import Array, index_batch
+from sb3_isr.common.batches import Array
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.batch import QueryPool
 from sb3_isr.labels.sampling import pair_hashes
@@ -115,19 +115,18 @@ class UncertaintyQueries(RandomQueries):
         :param rng: Source of randomness.
         :return: Which to query, int ``[n]``, all different; fewer if there are no more different ones.
         """
-        _, distinct, counts = np.unique(
-            pair_hashes(pool.observations, pool.actions), return_index=True, return_counts=True
-        )
-        observations, actions = index_batch(pool.observations, distinct), pool.actions[distinct]
-        internal_rewards = isr.predict(observations, actions)
+        hashes = pair_hashes(pool.transitions.observations, pool.transitions.actions)
+        _, distinct, counts = np.unique(hashes, return_index=True, return_counts=True)
+        transitions = pool.transitions.select(distinct)
+        internal_rewards = isr.predict(*transitions)
         income = counts * (internal_rewards - internal_rewards.min())
         n_paid = min(n // 2, int((income > 0).sum()))
         paid = (
             rng.choice(len(distinct), n_paid, replace=False, p=income / income.sum()) if n_paid else np.array([], int)
         )
-        predictions = isr.predict_members(observations, actions)
+        predictions = isr.predict_members(*transitions)
         # First where they would give different rewards, and then where only their outputs differ.
-        order = np.lexsort((-predictions.std(axis=0), -isr.limit(predictions).std(axis=0)))
+        order = np.lexsort((-predictions.std(axis=0), -isr.limit(predictions, transitions.terminated).std(axis=0)))
         uncertain = order[~np.isin(order, paid)][: n - n_paid]
         return np.asarray(distinct[np.concatenate([paid, uncertain])])
 

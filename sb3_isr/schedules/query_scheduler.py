@@ -107,7 +107,7 @@ class BudgetScheduler(QueryScheduler):
     def on_labels(self, labels: LabelBatch, progress: float) -> LabelBatch:
         """As :class:`QueryScheduler`'s, at random and within the budget."""
         due = max(0, int(self._n_attended * _share(self._attended, progress)) - self.counts.attended)
-        index = self._rng.permutation(len(labels.actions))
+        index = self._rng.permutation(len(labels.social_rewards))
         is_rewarded = labels.social_rewards[index] != 0
         wanted = max(0, (self.counts.attended + due + 1) // 2 - self.counts.rewarded)
         rewarded, others = index[is_rewarded], index[~is_rewarded]
@@ -138,7 +138,7 @@ class BudgetScheduler(QueryScheduler):
         if self._pool is None or n < 1:
             return None
         labels = self._pool.query(self._schedule.choose(self._pool, n, isr, self._rng))
-        self.counts.unattended += len(labels.actions)
+        self.counts.unattended += len(labels.social_rewards)
         self._pool = None
         return labels
 

@@ -11,10 +11,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from sb3_isr.common.batches import Array, Observations, index_batch
+from sb3_isr.common.batches import Array, Observations
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.isr.training import ISRTrainer
-from sb3_isr.labels import LabelBatch, LabelStore
+from sb3_isr.labels import LabelBatch, LabelStore, Transitions
 from sb3_isr.testing.conformance import (
     ConformanceError,
     deep_copy,
@@ -37,18 +37,18 @@ def check_isr(isr: InternalSocialReward, env: gym.Env[Any, Any] | None = None, n
     :param seed: Seeds the environment and what is sampled.
     :raises ConformanceError: If a rule is broken.
     """
-    observations, actions = _sampled(isr, n, seed) if env is None else _played(env, n, seed)
+    transitions = _sampled(isr, n, seed) if env is None else _played(env, n, seed)
     with global_generators_unchanged("An ISR"):
-        rewards = _check_predict(isr, observations, actions)
-        _check_gradients(isr, observations, actions)
-        _check_training(isr, observations, actions)
-        _check_copies(isr, observations, actions, rewards)
+        rewards = _check_predict(isr, transitions)
+        _check_gradients(isr, transitions)
+        _check_training(isr, transitions)
+        _check_copies(isr, transitions, rewards)
 
 
-def _check_predict(isr: InternalSocialReward, observations: Observations, actions: Array) -> Array:
-    inputs, weights = copy.deepcopy((observations, actions)), _weights(isr)
-    rewards = isr.predict(observations, actions)
-    n = len(actions)
+def _check_predict(isr: InternalSocialReward, transitions: Transitions) -> Array:
+    inputs, weights = copy.deepcopy(transitions), _weights(isr)
+    rewards = isr.predict(*transitions)
+    n = len(transitions.actions)
     require(
         isinstance(rewards, np.ndarray) and rewards.shape == (n,) and rewards.dtype == np.float32,
         f"predict must return a float32 array [{n}] for {n} transitions",
@@ -59,18 +59,18 @@ def _check_predict(isr: InternalSocialReward, observations: Observations, action
         bool(np.isfinite(rewards).all()), "R_i must be finite", rewards, "check the divisions in the features extractor"
     )
     require(
-        equal(inputs, (observations, actions)),
-        "predict must not modify observations and actions",
+        equal(inputs, transitions),
+        "predict must not modify transitions",
         "other values afterwards",
         "compute out of place in the features extractor: a tensor may share their memory",
     )
     require(
-        equal(weights, _weights(isr)) and equal(rewards, isr.predict(observations, actions)),
+        equal(weights, _weights(isr)) and equal(rewards, isr.predict(*transitions)),
         "predict must not modify the ISR",
         "other weights or other rewards afterwards",
         "update no state in the features extractor's forward, and call isr.eval() after training",
     )
-    single = [isr.predict(index_batch(observations, [i]), actions[[i]])[0] for i in range(n)]
+    single = [isr.predict(*transitions.select([i]))[0] for i in range(n)]
     require(
         np.allclose(rewards, single, rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(rewards).max()))),
         "R_i of a transition must not depend on the others in its batch",
@@ -80,9 +80,9 @@ def _check_predict(isr: InternalSocialReward, observations: Observations, action
     return rewards
 
 
-def _check_gradients(isr: InternalSocialReward, observations: Observations, actions: Array) -> None:
+def _check_gradients(isr: InternalSocialReward, transitions: Transitions) -> None:
     isr = deep_copy(isr)
-    isr(*isr.tensors(observations, actions)).sum().backward()
+    isr(*isr.tensors(*transitions)).sum().backward()
     trainable = {name: parameter.grad for name, parameter in isr.named_parameters() if parameter.requires_grad}
     require(
         all(grad is not None and bool(grad.any()) for grad in trainable.values()),
@@ -92,11 +92,11 @@ def _check_gradients(isr: InternalSocialReward, observations: Observations, acti
     )
 
 
-def _check_training(isr: InternalSocialReward, observations: Observations, actions: Array) -> None:
-    trained, weights = deep_copy(isr), _weights(isr)
-    store = LabelStore(isr.observation_space, isr.action_space, capacity=len(actions), held_out=0.0, seed=0)
-    store.add(LabelBatch(observations, actions, np.linspace(-1.0, 1.0, len(actions), dtype=np.float32)))
-    ISRTrainer(trained, gradient_steps=2, batch_size=len(actions)).train(store)
+def _check_training(isr: InternalSocialReward, transitions: Transitions) -> None:
+    trained, weights, n = deep_copy(isr), _weights(isr), len(transitions.actions)
+    store = LabelStore(isr.observation_space, isr.action_space, capacity=n, held_out=0.0, seed=0)
+    store.add(LabelBatch(transitions, np.linspace(-1.0, 1.0, n, dtype=np.float32)))
+    ISRTrainer(trained, gradient_steps=2, batch_size=n).train(store)
     require(
         not equal(weights, _weights(trained)) and equal(weights, _weights(isr)),
         "Training a copy of an ISR must change the weights of the copy, and of the copy alone",
@@ -105,10 +105,10 @@ def _check_training(isr: InternalSocialReward, observations: Observations, actio
     )
 
 
-def _check_copies(isr: InternalSocialReward, observations: Observations, actions: Array, rewards: Array) -> None:
+def _check_copies(isr: InternalSocialReward, transitions: Transitions, rewards: Array) -> None:
     copies = {"saving and loading": _loaded(isr), "unpickling": unpickled_copy(isr), "copying": deep_copy(isr)}
     for how, other in copies.items():
-        of_copy = other.predict(observations, actions)
+        of_copy = other.predict(*transitions)
         require(
             equal(rewards, of_copy) and other.label_range == isr.label_range,
             f"An ISR must be the same after {how}",
@@ -137,22 +137,25 @@ def _weights(isr: InternalSocialReward) -> dict[str, Array]:
     return {name: weight.cpu().numpy().copy() for name, weight in isr.state_dict().items()}
 
 
-def _sampled(isr: InternalSocialReward, n: int, seed: int) -> tuple[Observations, Array]:
+def _sampled(isr: InternalSocialReward, n: int, seed: int) -> Transitions:
     if n < 2:
         raise ValueError(f"A batch must hold at least 2 transitions, got {n}; the default is a good choice.")
-    spaces = copy.deepcopy((isr.observation_space, isr.action_space))
-    for space in spaces:
-        space.seed(seed)
-    observations, actions = (_stacked([space.sample() for _ in range(n)]) for space in spaces)
-    return observations, np.asarray(actions)
+    observation_space, action_space = copy.deepcopy((isr.observation_space, isr.action_space))
+    observation_space.seed(seed)
+    action_space.seed(seed)
+    observations, next_observations = (_stacked([observation_space.sample() for _ in range(n)]) for _ in range(2))
+    actions = np.asarray(_stacked([action_space.sample() for _ in range(n)]))
+    return Transitions(observations, actions, next_observations, np.arange(n) % 2 == 1)
 
 
-def _played(env: gym.Env[Any, Any], n: int, seed: int) -> tuple[Observations, Array]:
-    transitions = list(random_transitions(env, n, seed))
-    observations = _stacked([transition.observation for transition in transitions])
-    # An environment may give the ISR other actions than the learner's own, those of all agents for example.
-    return observations, np.asarray(
-        [transition.info.get("isr_action", transition.action) for transition in transitions]
+def _played(env: gym.Env[Any, Any], n: int, seed: int) -> Transitions:
+    played = list(random_transitions(env, n, seed))
+    return Transitions(
+        _stacked([each.observation for each in played]),
+        # An environment may give the ISR other actions than the learner's own, those of all agents for example.
+        np.asarray([each.info.get("isr_action", each.action) for each in played]),
+        _stacked([each.next_observation for each in played]),
+        np.array([bool(each.terminated) for each in played]),
     )
 
 

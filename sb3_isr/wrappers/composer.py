@@ -11,13 +11,14 @@ import numpy as np
 
 from sb3_isr.common.batches import Array, Observations
 from sb3_isr.common.reward_parts import SOCIAL_REWARD, check_parts, read_parts
+from sb3_isr.labels.transitions import Transitions
 from sb3_isr.wrappers.attendance import Attendance
 from sb3_isr.wrappers.isr_actions import ISRActions
 from sb3_isr.wrappers.recorder import Record, Recorder
 from sb3_isr.wrappers.utility import utility
 
-#: ``R_i`` of a batch: ``InternalSocialReward.predict``, or any function of observations and actions like it.
-InternalReward = Callable[[Observations, Array], Array]
+#: ``R_i`` of transitions: ``InternalSocialReward.predict``, or any function of their parts like it.
+InternalReward = Callable[[Observations, Array, Observations, Array], Array]
 
 
 class RewardComposer:
@@ -119,8 +120,7 @@ class RewardComposer:
 
     def compose(
         self,
-        observations: Observations,
-        actions: Array,
+        transitions: Transitions,
         rewards: Array,
         dones: Array,
         infos: Sequence[dict[str, Any]],
@@ -129,8 +129,7 @@ class RewardComposer:
         """
         Turn the true rewards of one step into utilities. Nothing that is given is kept or written into.
 
-        :param observations: What the learner saw before it acted, ``[n_envs, *shape]``.
-        :param actions: What the environments were told, ``[n_envs, *shape]``.
+        :param transitions: One for each environment; actions as the environments were told them.
         :param rewards: The true rewards ``R_e + R_s``, ``[n_envs]``; may be a list.
         :param dones: Whether an episode ended, ``[n_envs]``; may be a list.
         :param infos: ``social_reward`` is the caregiver's label; without the key there is none.
@@ -156,7 +155,7 @@ class RewardComposer:
         infos = [*infos, *[{}] * (self.n_envs - len(infos))]  # SB3 does without them
         self.attendance.draw()
         present = self.attendance.present
-        isr_actions = self._isr_actions(actions, infos)
+        transitions = transitions._replace(actions=self._isr_actions(transitions.actions, infos))
         dtype = np.promote_types(rewards.dtype, np.float32)
         labels = read_parts(infos, SOCIAL_REWARD, self.attendance.steps)
         social_rewards = np.nan_to_num(labels).astype(dtype)
@@ -170,11 +169,11 @@ class RewardComposer:
             self.last_internal_rewards = self._no_internal_rewards
         else:
             if self._coefficient:
-                internal_rewards = self._coefficient * self._internal_reward(observations, isr_actions) * absent
+                internal_rewards = self._coefficient * self._internal_reward(*transitions) * absent
             utilities = utility(rewards, social_rewards, internal_rewards, present).astype(dtype)
             self.last_internal_rewards = np.where(absent, internal_rewards, np.nan)
         labelled = present & ~idle & ~np.isnan(labels)
-        self.recorder.record_transitions(observations, isr_actions, labels, labelled, absent)
+        self.recorder.record_transitions(transitions, labels, labelled, absent)
         self.recorder.record_rewards(utilities, rewards - social_rewards, social_rewards, internal_rewards, present)
         if dones.any():
             self.attendance.end_episodes(dones)

@@ -11,6 +11,7 @@ from stable_baselines3.common.monitor import Monitor
 
 from sb3_isr.common.numbers import unwrap
 from sb3_isr.isr.model import InternalSocialReward
+from sb3_isr.labels.transitions import Transitions
 from sb3_isr.wrappers.composer import InternalReward, RewardComposer
 from sb3_isr.wrappers.isr_actions import ISRActions
 from sb3_isr.wrappers.recorder import Record
@@ -67,16 +68,16 @@ class ISRRewardWrapper(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruc
         """
         actions = _batch_of_one(action)
         observation, reward, terminated, truncated, info = self.env.step(action)
+        next_observations = _batch_of_one(observation)
         utilities = self._composer.compose(
-            self._observations,
-            actions,
+            Transitions(self._observations, actions, next_observations, np.array([bool(terminated)])),
             np.array([float(unwrap(reward))]),
             np.array([terminated or truncated]),
             [info],
             # After an end without a reset: Gymnasium's Autoreset resets in this step, whatever the action is.
             idle=np.array([self._has_ended]),
         )
-        self._observations = _batch_of_one(observation)
+        self._observations = next_observations
         self._has_ended = bool(terminated or truncated)
         return observation, float(utilities[0]), terminated, truncated, info
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sb3_isr.common.batches import Array, Observations, copy_batch, index_batch
+from sb3_isr.common.batches import Array
 from sb3_isr.labels.batch import LabelBatch, QueryPool
+from sb3_isr.labels.transitions import Transitions
 from sb3_isr.wrappers.reward_statistics import RewardStatistics
 
 
@@ -49,23 +50,20 @@ class Recorder:
         """Start an episode in every environment."""
         self._social_returns[:] = 0.0
 
-    def record_transitions(
-        self, observations: Observations, actions: Array, labels: Array, labelled: Array, unattended: Array
-    ) -> None:
+    def record_transitions(self, transitions: Transitions, labels: Array, labelled: Array, unattended: Array) -> None:
         """
         Record the transitions of one step.
 
-        :param observations: What the learner saw, ``[n_envs, *shape]``.
-        :param actions: What it then did, ``[n_envs, *shape]``.
+        :param transitions: One for each environment.
         :param labels: The caregiver's labels, float ``[n_envs]``; NaN where there is none.
         :param labelled: The transitions that become labels, bool ``[n_envs]``.
         :param unattended: Those that the caregiver did not attend, bool ``[n_envs]``; kept if they are of use.
         """
-        transitions = LabelBatch(observations, actions, labels)
+        batch = LabelBatch(transitions, labels.astype(np.float32))
         if labelled.any():
-            self._labels.append(_copy_of(transitions, labelled))
+            self._labels.append(_copy_of(batch, labelled))
         if self.keeps_unattended and unattended.any():
-            self._unattended.append(_copy_of(transitions, unattended))
+            self._unattended.append(_copy_of(batch, unattended))
 
     def record_rewards(
         self,
@@ -114,9 +112,7 @@ class Recorder:
         return Record(labels, unattended, statistics)
 
 
-def _copy_of(transitions: LabelBatch, which: Array) -> LabelBatch:
-    observations, actions, labels = transitions
+def _copy_of(batch: LabelBatch, which: Array) -> LabelBatch:
     if which.all():  # faster than by index
-        return LabelBatch(copy_batch(observations), actions.copy(), labels.astype(np.float32))
-    index = np.flatnonzero(which)
-    return LabelBatch(index_batch(observations, index), actions[index], labels[index].astype(np.float32))
+        return batch._replace(transitions=batch.transitions.copy())
+    return batch.select(np.flatnonzero(which))

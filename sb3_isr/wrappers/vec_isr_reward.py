@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_n
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from sb3_isr.isr.model import InternalSocialReward
+from sb3_isr.labels.transitions import Transitions, last_observations, terminations
 from sb3_isr.wrappers.composer import RewardComposer
 from sb3_isr.wrappers.idle_steps import IdleSteps
 from sb3_isr.wrappers.isr_actions import ISRActions, isr_action_space_of
@@ -108,8 +109,12 @@ class VecISRReward(VecEnvWrapper):
 
     def _compose(self, observations: VecEnvObs, rewards: Any, dones: Any, infos: Any) -> VecEnvStepReturn:
         idle = self._idle_steps.find(observations, dones, infos)
-        utilities = self.composer.compose(self._observations, self._actions, rewards, dones, infos, idle)
-        self._observations = copy.deepcopy(observations)
+        seen: Any = copy.deepcopy(observations)
+        ended = np.asarray(dones, bool)  # SuperSuit's are uint8
+        last = last_observations(seen, ended, infos)
+        transitions = Transitions(self._observations, self._actions, last, terminations(ended, infos))
+        utilities = self.composer.compose(transitions, rewards, ended, infos, idle)
+        self._observations = seen
         return observations, utilities, dones, infos
 
 

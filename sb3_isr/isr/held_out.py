@@ -1,0 +1,67 @@
+"""How well an ISR predicts labels that it was not trained on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sb3_isr.common.batches import Array
+from sb3_isr.isr.model import InternalSocialReward
+from sb3_isr.labels.store import LabelStore
+
+
+class HeldOut(NamedTuple):
+    """
+    How well an ISR predicts held-out labels; each counts the same. NaN where there are none, or all are alike.
+
+    :param mse: Mean squared error, in units of the social reward, squared.
+    :param explained: The share of the labels' variance that is explained, R²: 1 less the mean squared error over the
+        variance. It is below 1 also where rewards are decided by chance.
+    :param explained_continuing: The same of the steps that did not terminate an episode.
+    :param explained_terminated: The same of those that did.
+    """
+
+    mse: float
+    explained: float
+    explained_continuing: float
+    explained_terminated: float
+
+
+def evaluate(isr: InternalSocialReward, store: LabelStore) -> HeldOut:
+    """
+    Compare an ISR's predictions with the held-out labels.
+
+    :param isr: The ISR.
+    :param store: The labels, some of them held out.
+    :return: How well they agree.
+    """
+    labels, predictions, terminated = held_out_predictions(isr, store)
+    errors = (predictions - labels) ** 2
+    explained = (_explained(labels[which], errors[which]) for which in (slice(None), ~terminated, terminated))
+    return HeldOut(float(errors.mean()) if len(errors) else float("nan"), *explained)
+
+
+def held_out_predictions(isr: InternalSocialReward, store: LabelStore) -> tuple[Array, Array, Array]:
+    """
+    Predict the held-out labels.
+
+    :param isr: The ISR.
+    :param store: The labels, some of them held out.
+    :return: Labels and predictions, float64 ``[n]``, and whether the episodes terminated, bool ``[n]``.
+    """
+    batches = list(store.held_out_batches())
+    labels = [batch.social_rewards for batch in batches]
+    predictions = [isr.predict(*batch.transitions) for batch in batches]
+    terminated = [batch.transitions.terminated for batch in batches]
+    empty = np.zeros(0)
+    return (
+        np.concatenate([empty, *labels]),
+        np.concatenate([empty, *predictions]),
+        np.concatenate([empty.astype(bool), *terminated]),
+    )
+
+
+def _explained(labels: Array, errors: Array) -> float:
+    variance = labels.var() if len(labels) else 0.0
+    return float(1 - errors.mean() / variance) if variance else float("nan")
