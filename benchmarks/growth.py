@@ -19,6 +19,7 @@ from benchmarks.common import Result, progress, result
 from sb3_isr import PAPER_ISR, InternalSocialReward, ISRTrainer, LabelBatch, LabelStore, VecISRReward
 from sb3_isr.envs.coin_game.rules import PRAISE
 from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
+from sb3_isr.labels.transitions import Transitions, last_observations, terminations
 
 N_ENVS = (1, 8, 64, 512)
 N_MEMBERS = (1, 2, 5, 10, 20)
@@ -103,7 +104,11 @@ def grow_store(sizes: Sequence[int]) -> Measured:
 def _play(venv: CoinGameVecEnv) -> LabelBatch:
     actions = np.random.default_rng(0).integers(3, size=venv.num_envs)
     observations = venv.reset()
-    return LabelBatch(observations, actions, np.where(venv.step(actions)[1] > 0, PRAISE, 0.0).astype(np.float32))
+    next_observations: Any
+    next_observations, rewards, dones, infos = venv.step(actions)
+    last = last_observations(next_observations, dones, infos)
+    transitions = Transitions(observations, actions, last, terminations(dones, infos))
+    return LabelBatch(transitions, np.where(rewards > 0, PRAISE, 0.0).astype(np.float32))
 
 
 def grow_wrapper(n_envs: Sequence[int]) -> Measured:

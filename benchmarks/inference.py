@@ -17,6 +17,7 @@ from benchmarks.published import network, with_action_plane
 from sb3_isr import PAPER_ISR, InternalSocialReward, ISRRewardWrapper, VecISRReward
 from sb3_isr.envs.coin_game.env import CoinGameEnv
 from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
+from sb3_isr.labels import Transitions
 
 N_ENVS = (1, 8, 64, 256)
 ROUNDS = 15
@@ -96,7 +97,9 @@ def _predicting(games: CoinGameVecEnv, actions: np.ndarray, **kwargs: Any) -> Ca
     pessimism = 1.0 if kwargs["n_members"] > 1 else 0.0
     isr = InternalSocialReward(games.observation_space, games.action_space, device="cpu", pessimism=pessimism, **kwargs)
     observations = games.reset()
-    return rate(lambda: isr.predict(observations, actions), 1)
+    next_observations: Any = games.step(actions)[0]
+    transitions = Transitions(observations, actions, next_observations, np.zeros(len(actions), bool))
+    return rate(lambda: isr.predict(*transitions), 1)
 
 
 def _stepping(venv: VecEnv, actions: np.ndarray) -> Callable[[], Any]:

@@ -78,18 +78,18 @@ def _labels(seed: int) -> tuple[LabelBatch, LabelBatch]:
     learner = PPO("MlpPolicy", VecISRReward(CoinGameVecEnv(32)), seed=seed, device="cpu", **settings)
     learner.learn(N_LABELS, callback=caregiver)
     labels, n = caregiver.store.labels(), N_LABELS * 9 // 10
-    return labels.select(np.arange(n)), labels.select(np.arange(n, len(labels.actions)))
+    return labels.select(np.arange(n)), labels.select(np.arange(n, len(labels.social_rewards)))
 
 
 def _published(trained_on: LabelBatch, held_out: LabelBatch, seed: int) -> Training:
     torch.manual_seed(seed)
     net = published.network()
     start = now()
-    published.fit(net, published.inputs(*trained_on[:2]), trained_on.social_rewards)
+    published.fit(net, published.inputs(*trained_on.transitions[:2]), trained_on.social_rewards)
     seconds = now() - start
     with torch.no_grad():
-        predicted = net(published.inputs(*held_out[:2])).squeeze(1).numpy()
-    return Training(seconds, _mse(predicted, held_out), len(trained_on.actions) / seconds)
+        predicted = net(published.inputs(*held_out.transitions[:2])).squeeze(1).numpy()
+    return Training(seconds, _mse(predicted, held_out), len(trained_on.social_rewards) / seconds)
 
 
 def _ours(learning_rate: float, trained_on: LabelBatch, held_out: LabelBatch, goal: float, seed: int) -> Training:
@@ -102,7 +102,7 @@ def _ours(learning_rate: float, trained_on: LabelBatch, held_out: LabelBatch, go
         store.add(trained_on)
         ISRTrainer(isr, learning_rate, gradient_steps=gradient_steps, batch_size=BATCH_SIZE).train(store)
         seconds = now() - start
-        error = _mse(isr.predict(held_out.observations, held_out.actions), held_out)
+        error = _mse(isr.predict(*held_out.transitions), held_out)
         if error <= goal:
             break
     return Training(seconds, error, gradient_steps * BATCH_SIZE / seconds)

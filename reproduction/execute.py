@@ -19,7 +19,7 @@ from reproduction.prosocial_baselines import goals_per_episode, helper, random_l
 from reproduction.protocols import TASKS, Protocol, isr_kwargs, policy
 from reproduction.runs import Autonomy, Baseline, FewLabels, Internalization, Run, Socialization
 from sb3_isr.callbacks import ISRCallback
-from sb3_isr.common.batches import Array, Observations
+from sb3_isr.common.batches import Array
 from sb3_isr.evaluation.conditions import condition_callback, load_snapshot
 from sb3_isr.evaluation.episodes import Progress
 from sb3_isr.isr.model import InternalSocialReward
@@ -117,15 +117,14 @@ class ThresholdedISR(InternalSocialReward):
     #: An internal reward of at most this counts as 0; None to take each as it is.
     threshold: float | None = None
 
-    def predict(self, observations: Observations, actions: Array) -> Array:
+    def predict(self, *transitions: Any) -> Array:
         """
-        Compute ``R_i`` of a batch.
+        Compute ``R_i`` of a batch of transitions.
 
-        :param observations: Array ``[n, *shape]``.
-        :param actions: Array ``[n, *shape]``.
+        :param transitions: As of :meth:`InternalSocialReward.predict`.
         :return: float32 ``[n]``; 0 in place of each internal reward of at most ``threshold``.
         """
-        internal_reward = super().predict(observations, actions)
+        internal_reward = super().predict(*transitions)
         if self.threshold is None:
             return internal_reward
         return np.where(internal_reward > self.threshold, internal_reward, np.float32(0.0))

@@ -16,7 +16,7 @@ from sb3_isr.callbacks import HackingWatch, ISRCallback
 from sb3_isr.callbacks.hacking_watch import doubt
 from sb3_isr.common.batches import Array
 from sb3_isr.isr.training import ISRTrainer
-from sb3_isr.labels import LabelBatch
+from sb3_isr.labels import LabelBatch, Transitions
 from sb3_isr.schedules.queries import AllQueries, QuerySchedule, RandomQueries, UncertaintyQueries
 
 #: Number of transitions of each rollout on which the ISR's members are compared.
@@ -59,7 +59,7 @@ def choose_labels(run: FewLabels, labels: LabelBatch, n: int) -> LabelBatch:
     :return: The chosen labels, in order.
     """
     rng = np.random.default_rng(run.seed)
-    index = rng.permutation(len(labels.actions))
+    index = rng.permutation(len(labels.social_rewards))
     if run.method.half_praised:
         is_praised = labels.social_rewards[index] > 0
         praised, others = index[is_praised][: n // 2], index[~is_praised]
@@ -76,7 +76,7 @@ def few_labels_callback(run: FewLabels, labels: UsedLabels, model: PPO) -> tuple
     :param model: The learner.
     :return: The callback, and what records the signals of its ISR.
     """
-    n_given, seed = len(labels.given.actions), run.seed
+    n_given, seed = len(labels.given.social_rewards), run.seed
     callback = ISRCallback(
         "never",
         queries=query_schedule_of(run),
@@ -129,8 +129,10 @@ class Signals(BaseCallback):
         steps, envs = np.divmod(np.arange(0, buffer.rewards.size, stride), buffer.n_envs)
         observations = np.moveaxis(buffer.observations[steps, envs], 1, -1)  # SB3 has channels first
         actions = buffer.actions[steps, envs].reshape(-1).astype(int)
-        self.recorded["internal"].append(round(float(isr.predict(observations, actions).mean()), 5))
-        self.recorded["doubt"].append(round(doubt(isr, observations, actions), 5))
+        # This study's ISRs are given observation and action alone.
+        transitions = Transitions(observations, actions, observations, np.zeros(len(actions), bool))
+        self.recorded["internal"].append(round(float(isr.predict(*transitions).mean()), 5))
+        self.recorded["doubt"].append(round(doubt(isr, transitions), 5))
 
 
 def _isr_kwargs(run: FewLabels) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from reproduction.paper_isr import fit_as_published
-from reproduction.protocols import isr_kwargs, trainer_kwargs
+from reproduction.protocols import TASKS, isr_kwargs, trainer_kwargs
 from reproduction.runs import Internalization
 from sb3_isr.evaluation.episodes import Progress
 from sb3_isr.isr.model import InternalSocialReward
@@ -38,13 +38,13 @@ def internalize(
     """
     trained_on, held_out, last = split_labels(work, run)
     isr = InternalSocialReward(*spaces, **isr_kwargs(run.protocol, run.socialization.task), seed=run.seed, device="cpu")
-    trainer = _trainer(run, isr, len(trained_on.actions))
+    trainer = _trainer(run, isr, len(trained_on.social_rewards))
     losses = _Losses(isr, _samples({"train": trained_on, "held_out": held_out}, run.seed), trainer, progress)
     losses.record_while(lambda: _train(run, trainer, trained_on))
     isr.save(work / run.path / "isr.safetensors")
     return {
-        "n_labels": len(trained_on.actions),
-        "n_held_out": len(held_out.actions),
+        "n_labels": len(trained_on.social_rewards),
+        "n_held_out": len(held_out.social_rewards),
         "held_out_mse": _mse(isr, held_out),
         "last_labels_mse": _mse(isr, last),
         "mse_of_zero": float((held_out.social_rewards.astype(float) ** 2).mean()),
@@ -61,9 +61,13 @@ def split_labels(work: Path, run: Internalization) -> tuple[LabelBatch, LabelBat
     :return: Nine tenths of the labels of the first steps, to train on; their last tenth, which is held out; and the
         last tenth of all labels, which is the same whatever the number of steps.
     """
-    with np.load(work / run.socialization.path / "labels.npz") as file:
-        labels = LabelBatch(file["observations/"], file["actions"], file["social_rewards"])
-    total, rollout = len(labels.actions), run.protocol.rollout
+    path = work / run.socialization.path / "labels.npz"
+    with np.load(path) as file:
+        total = len(file["actions"])
+    venv = TASKS[run.socialization.task](1)
+    store = LabelStore(venv.observation_space, venv.action_space, capacity=total)
+    store.load(path)
+    labels, rollout = store.labels(), run.protocol.rollout
     n = min(-(-run.steps // rollout) * rollout, total)  # whole rollouts, as they are learned from
     n_trained_on = n * 9 // 10
     index = np.arange(n_trained_on)
@@ -87,14 +91,14 @@ def _train(run: Internalization, trainer: ISRTrainer, labels: LabelBatch) -> Non
         fit_as_published(isr, trainer.optimizer, labels, run.batch_size or 1, run.seed)
         return
     spaces = isr.observation_space, isr.action_space
-    store = LabelStore(*spaces, capacity=len(labels.actions), held_out=0.0, seed=run.seed)
+    store = LabelStore(*spaces, capacity=len(labels.social_rewards), held_out=0.0, seed=run.seed)
     store.add(labels)
     trainer.train(store)
 
 
 def _samples(labels: dict[str, LabelBatch], seed: int) -> dict[str, LabelBatch]:
     rng = np.random.default_rng(seed)
-    return {name: part.select(rng.permutation(len(part.actions))[:LOSS_LABELS]) for name, part in labels.items()}
+    return {name: part.select(rng.permutation(len(part.social_rewards))[:LOSS_LABELS]) for name, part in labels.items()}
 
 
 class _Losses:
@@ -130,8 +134,9 @@ class _Losses:
 def _mse(isr: InternalSocialReward, labels: LabelBatch) -> float:
     """Mean squared error on labels in the order they were given, in units of the social reward, squared."""
     squared_error = 0.0
-    for start in range(0, len(labels.actions), 4096):
-        part = labels.select(np.arange(start, min(start + 4096, len(labels.actions))))
-        error = isr.predict(part.observations, part.actions) - part.social_rewards
+    n = len(labels.social_rewards)
+    for start in range(0, n, 4096):
+        part = labels.select(slice(start, start + 4096))
+        error = isr.predict(*part.transitions) - part.social_rewards
         squared_error += float((error.astype(float) ** 2).sum())
-    return squared_error / len(labels.actions)
+    return squared_error / n

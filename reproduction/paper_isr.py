@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from sb3_isr.common.randomness import private_torch_generator
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels import LabelBatch, LabelRange
+from sb3_isr.labels.label_range import LabelRanges
 
 
 def fit_as_published(
@@ -42,11 +43,12 @@ def fit_as_published(
     with private_torch_generator(seed, isr.device):
         for start in range(0, len(order), batch_size):
             batch = labels.select(order[start : start + batch_size])
-            predicted = isr(*isr.tensors(batch.observations, batch.actions))
+            predicted = isr(*isr.tensors(*batch.transitions))
             loss = F.mse_loss(predicted, isr.tensor(np.maximum(batch.social_rewards, 0.0)))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(isr.parameters(), 1.0)
             optimizer.step()
     isr.eval()
-    isr.label_range = LabelRange.of(targets)
+    label_range = LabelRange.of(targets)
+    isr.label_ranges = None if label_range is None else LabelRanges.both(label_range)

@@ -138,7 +138,8 @@ def isr_kwargs(protocol: Protocol, task: str) -> dict[str, Any]:
     """
     if protocol.networks == "cnn":
         return dict(PAPER_ISR)
-    return {**_one_hot(task), "limit_to_labels": "no"}  # as the paper's
+    # As the paper's: it is given observation and action alone.
+    return {**PAPER_ISR, **_one_hot(task), "ortho_init": False}
 
 
 def trainer_kwargs(protocol: Protocol) -> dict[str, Any]:
@@ -148,7 +149,7 @@ def trainer_kwargs(protocol: Protocol) -> dict[str, Any]:
     :param protocol: Which protocol.
     :return: The arguments.
     """
-    return {**PAPER_TRAINER, **_FUSED_ADAM} if protocol.networks == "cnn" else {}
+    return {**PAPER_TRAINER, **_FUSED_ADAM} if protocol.networks == "cnn" else {"max_cycles": 1}
 
 
 def _one_hot(task: str) -> dict[str, Any]:

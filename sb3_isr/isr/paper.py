@@ -73,7 +73,10 @@ PAPER_ISR: dict[str, Any] = {
     "normalize_images": False,
     "net_arch": (32, 32),
     "ortho_init": True,
+    "use_next_observation": False,
+    "use_terminated": False,
+    "standardize": False,
     "limit_to_labels": "no",
 }
 #: The paper's optimizer, as ``trainer_kwargs``.
-PAPER_TRAINER: dict[str, Any] = {"learning_rate": 3e-4, "optimizer_kwargs": {"eps": 1e-5}}
+PAPER_TRAINER: dict[str, Any] = {"learning_rate": 3e-4, "optimizer_kwargs": {"eps": 1e-5}, "max_cycles": 1}

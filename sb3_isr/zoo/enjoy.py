@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from sb3_isr.common.reward_parts import SOCIAL_REWARD, read_parts
 from sb3_isr.isr.model import InternalSocialReward
+from sb3_isr.labels.transitions import last_observations, terminations
 from sb3_isr.wrappers.isr_actions import ISRActions, isr_action_space_of
 from sb3_isr.zoo.callback import isr_folder
 from sb3_isr.zoo.manager import ZooMaskablePPO
@@ -62,7 +63,9 @@ class RewardPrinter(VecEnvWrapper):
         self._returns[:, 0] += rewards - social
         self._returns[:, 1] += social
         if self.isr is not None:
-            self._returns[:, 2] += self.isr.predict(self._observations, self._isr_actions(self._actions, infos))
+            actions = self._isr_actions(self._actions, infos)
+            last: Any = last_observations(observations, dones, infos)  # type: ignore[arg-type]
+            self._returns[:, 2] += self.isr.predict(self._observations, actions, last, terminations(dones, infos))
         for i in np.flatnonzero(dones):
             environment, social_return, internal = self._returns[i]
             internal_text = "no ISR" if self.isr is None else f"{internal:.2f}"
