@@ -3,27 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from sb3_isr import LabelBatch, LabelStore
+from sb3_isr import LabelBatch, LabelStore, Transitions
+from sb3_isr.common.batches import Array
 
 BOX = spaces.Box(0, 1000, (2,), np.float32)
 DISCRETE = spaces.Discrete(3)
 
 
+def make_transitions(
+    observations: Any, actions: Any, next_observations: Any = None, terminated: Array | None = None
+) -> Transitions:
+    """Make transitions; by default they lead nowhere, and no episode terminates."""
+    if terminated is None:
+        terminated = np.zeros(len(actions), bool)
+    next_observations = observations if next_observations is None else next_observations
+    return Transitions(observations, actions, next_observations, terminated)
+
+
+def labelled(observations: Any, actions: Any, social_rewards: Any, **outcome: Any) -> LabelBatch:
+    """Label transitions as made by :func:`make_transitions`."""
+    return LabelBatch(make_transitions(observations, actions, **outcome), social_rewards)
+
+
+def changed(labels: LabelBatch, **parts: Any) -> LabelBatch:
+    """Replace parts of the transitions."""
+    return labels._replace(transitions=labels.transitions._replace(**parts))
+
+
 def make_labels(social_rewards: Sequence[float], first: int = 0) -> LabelBatch:
-    """Make labels whose observation holds their number."""
+    """Make labels whose observation holds their number, of which each leads to the next; every fourth terminates."""
     numbers = first + np.arange(len(social_rewards))
-    observations = np.stack([numbers, numbers], axis=1).astype(np.float32)
-    return LabelBatch(observations, numbers % 3, np.array(social_rewards, np.float32))
+    observations, next_observations = (np.stack([n, n], axis=1).astype(np.float32) for n in (numbers, numbers + 1))
+    transitions = Transitions(observations, numbers % 3, next_observations, numbers % 4 == 3)
+    return LabelBatch(transitions, np.array(social_rewards, np.float32))
 
 
 def numbers_in(batch: LabelBatch) -> list[int]:
     """Get the numbers of labels, in their order."""
-    assert isinstance(batch.observations, np.ndarray)
-    numbers: list[int] = batch.observations[:, 0].astype(int).tolist()
+    observations = batch.transitions.observations
+    assert isinstance(observations, np.ndarray)
+    numbers: list[int] = observations[:, 0].astype(int).tolist()
     return numbers
 
 

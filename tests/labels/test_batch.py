@@ -2,7 +2,7 @@ import numpy as np
 
 from sb3_isr import LabelBatch
 from sb3_isr.labels import QueryPool
-from tests.labels.made_labels import make_labels, numbers_in
+from tests.labels.made_labels import labelled, make_labels, numbers_in
 
 NAN = float("nan")
 
@@ -10,7 +10,9 @@ NAN = float("nan")
 def test_labels_are_selected_in_the_order_of_the_index() -> None:
     labels = make_labels([0.0, 0.5, -1.0]).select(np.array([2, 0, 2]))
     assert numbers_in(labels) == [2, 0, 2]
-    assert labels.actions.tolist() == [2, 0, 2]
+    assert labels.transitions.actions.tolist() == [2, 0, 2]
+    np.testing.assert_array_equal(labels.transitions.next_observations, [[3, 3], [1, 1], [3, 3]])
+    assert make_labels([0.0] * 4).select([3, 2]).transitions.terminated.tolist() == [True, False]
     assert labels.social_rewards.tolist() == [-1.0, 0.0, -1.0]
 
 
@@ -21,17 +23,22 @@ def test_labels_are_concatenated_in_order() -> None:
 
 
 def test_dict_observations_are_selected_and_concatenated() -> None:
-    labels = LabelBatch({"a": np.arange(3)}, np.zeros(3, int), np.arange(3.0))
+    labels = labelled(
+        {"a": np.arange(3)}, np.zeros(3, int), np.arange(3.0), next_observations={"a": np.array([5, 6, 7])}
+    )
     both = LabelBatch.concatenate([labels.select(np.array([2])), labels])
-    assert isinstance(both.observations, dict)
-    assert both.observations["a"].tolist() == both.social_rewards.tolist() == [2, 0, 1, 2]
+    observations, _, next_observations, _ = both.transitions
+    assert isinstance(observations, dict)
+    assert isinstance(next_observations, dict)
+    assert observations["a"].tolist() == both.social_rewards.tolist() == [2, 0, 1, 2]
+    assert next_observations["a"].tolist() == [7, 5, 6, 7]
 
 
 def test_a_pool_reveals_only_the_labels_of_queried_transitions() -> None:
     pool = QueryPool(make_labels([0.0, 0.5, NAN, 1.0]))
     public = {name: getattr(pool, name) for name in dir(pool) if not name.startswith("_")}
-    assert sorted(public) == ["actions", "answerable", "extend", "newest", "observations", "query", "without_labels"]
-    assert len(pool) == len(pool.actions) == len(pool.observations) == 4
+    assert sorted(public) == ["answerable", "extend", "newest", "query", "transitions", "without_labels"]
+    assert len(pool) == len(pool.transitions.actions) == len(pool.transitions.observations) == 4
     assert pool.query(np.array([3, 1])).social_rewards.tolist() == [1.0, 0.5]
 
 

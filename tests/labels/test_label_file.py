@@ -17,9 +17,9 @@ from gymnasium import spaces
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sb3_isr import LabelBatch, LabelStore
+from sb3_isr import LabelStore
 from sb3_isr.labels.label_file import LabelFileError
-from tests.labels.made_labels import BOX, DISCRETE, make_store, numbers_in
+from tests.labels.made_labels import BOX, DISCRETE, make_labels, make_store, numbers_in
 
 N = 30
 
@@ -40,7 +40,7 @@ def refused(path: Path) -> str:
     assert message.startswith(f"'{path}' cannot be loaded as labels: ")
     assert ";" in message
     assert message.endswith(".")
-    np.testing.assert_array_equal(store.labels().observations, before.observations)
+    np.testing.assert_array_equal(store.labels().transitions.observations, before.transitions.observations)
     assert store.labels().social_rewards.tolist() == [1.0, -1.0]
     assert (store.n_added, len(store)) == (2, 2)
     return message
@@ -220,9 +220,11 @@ def check_loaded_or_refused(path: Path, content: bytes) -> bool:
     labels = store.labels()
     assert len(labels.social_rewards) == min(store.n_added, 50)
     assert np.isfinite(labels.social_rewards).all()
-    assert np.isfinite(labels.observations).all()  # type: ignore[arg-type]
-    assert np.isin(labels.actions, [0, 1, 2]).all()
-    store.add(LabelBatch(np.zeros((1, 2), np.float32), np.zeros(1, int), np.zeros(1, np.float32)))
+    transitions = labels.transitions
+    assert np.isfinite(transitions.observations).all()  # type: ignore[arg-type]
+    assert np.isfinite(transitions.next_observations).all()  # type: ignore[arg-type]
+    assert np.isin(transitions.actions, [0, 1, 2]).all()
+    store.add(make_labels([0.0]))
     return True
 
 

@@ -4,13 +4,23 @@ import numpy as np
 import pytest
 
 from sb3_isr import LabelBatch
+from sb3_isr.common.batches import Array, Observations
 from sb3_isr.labels.sampling import HASH_CHUNK, BalancedSampler, pair_hashes
-from tests.labels.made_labels import make_labels, numbers_in
+from tests.labels.made_labels import changed, make_labels, numbers_in
+
+
+def make_sampler(labels: LabelBatch, candidates: Array | None = None) -> BalancedSampler:
+    def pairs(index: Array) -> tuple[Observations, Array]:
+        observations, actions, *_ = labels.transitions.select(index)
+        return observations, actions
+
+    candidates = np.arange(len(labels.social_rewards)) if candidates is None else candidates
+    return BalancedSampler(candidates, pairs, labels.social_rewards)
 
 
 def draw(labels: LabelBatch, n: int, seed: int = 0) -> LabelBatch:
-    sampler = BalancedSampler(np.arange(len(labels.actions)), labels.select)
-    return labels.select(sampler.draw(n, np.random.default_rng(seed)))
+    index, _ = make_sampler(labels).draw(n, np.random.default_rng(seed))
+    return labels.select(index)
 
 
 def test_rare_praise_is_drawn_as_often_as_its_absence() -> None:
@@ -22,9 +32,9 @@ def test_a_pair_with_thousands_of_labels_is_drawn_as_often_as_a_pair_with_one() 
     """A learner that knows MiniGrid's DoorKey labels the same few pairs over and over; the ISR failed on the others."""
     often = [make_labels([0.0] * 2)] * (HASH_CHUNK + 50)
     once = make_labels([0.0] * 8, first=2)
-    other_action = make_labels([0.0])._replace(actions=np.array([1]))
+    other_action = changed(make_labels([0.0]), actions=np.array([1]))
     batch = draw(LabelBatch.concatenate([*often, once, other_action]), 11_000)
-    _, counts = np.unique(10 * np.array(numbers_in(batch)) + batch.actions, return_counts=True)
+    _, counts = np.unique(10 * np.array(numbers_in(batch)) + batch.transitions.actions, return_counts=True)
     assert len(counts) == 11
     assert (np.abs(counts - 1000) < 130).all()
 
@@ -46,10 +56,11 @@ def test_labels_of_one_kind_are_all_drawn(label: float) -> None:
 
 def test_only_candidates_are_drawn() -> None:
     labels = make_labels([0.0, 1.0] * 10)
-    sampler = BalancedSampler(np.array([3, 4, 9]), labels.select)
-    assert set(sampler.draw(200, np.random.default_rng(0)).tolist()) == {3, 4, 9}
+    sampler = make_sampler(labels, np.array([3, 4, 9]))
+    index, _ = sampler.draw(200, np.random.default_rng(0))
+    assert set(index.tolist()) == {3, 4, 9}
     assert sampler
-    assert not BalancedSampler(np.array([], int), labels.select)
+    assert not make_sampler(labels, np.array([], int))
 
 
 def test_the_same_seed_draws_the_same_labels() -> None:
