@@ -13,7 +13,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_isr.common.batches import Array, Observations
-from sb3_isr.labels.batch import LabelBatch
+from sb3_isr.labels import LabelBatch, Transitions
 from sb3_isr.wrappers.composer import InternalReward
 
 Space = gym.Space[Any]
@@ -28,6 +28,8 @@ class Told(NamedTuple):
     action: Any
     environment_reward: float
     social_reward: float | None
+    next_observation: Any
+    terminated: bool
 
 
 class ScriptedEnv(gym.Env[Any, Any]):
@@ -63,13 +65,15 @@ class ScriptedEnv(gym.Env[Any, Any]):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         environment_reward, social_reward = self.script[self.step_count]
         before = observe(self.observation_space, self.number, self.step_count)
-        self.told.append(Told(self.step_count, before, np.array(action), environment_reward, social_reward))
         self.step_count += 1
+        observation = observe(self.observation_space, self.number, self.step_count)
         ends = self.step_count == len(self.script)
+        rewards = environment_reward, social_reward
+        terminated = ends and not self.truncates
+        self.told.append(Told(self.step_count - 1, before, np.array(action), *rewards, observation, terminated))
         info = {} if social_reward is None else {"social_reward": social_reward}
         reward = environment_reward + (social_reward or 0)
-        observation = observe(self.observation_space, self.number, self.step_count)
-        return observation, reward, ends and not self.truncates, ends and self.truncates, info
+        return observation, reward, terminated, ends and self.truncates, info
 
 
 def observe(space: Space, number: int, step: int) -> Any:
@@ -107,8 +111,7 @@ def _make(wrapper: Callable[[Any], Any] | None, env_cls: Callable[..., Any], *ar
 
 def utilities_by_hand(told: Sequence[Told], present: Iterable[bool], internal_reward: InternalReward) -> Array:
     """Compute R_e + R_s where the caregiver was present, R_e + R_i where it was absent."""
-    actions = np.array([t.action for t in told])
-    internal = internal_reward(batch_of([t.observation for t in told]), actions)
+    internal = internal_reward(*transitions_by_hand(told))
     return np.array(
         [
             t.environment_reward + ((t.social_reward or 0.0) if attended else r_i)
@@ -120,8 +123,17 @@ def utilities_by_hand(told: Sequence[Told], present: Iterable[bool], internal_re
 def labels_by_hand(told: Iterable[Told]) -> LabelBatch:
     """Collect the labels, in the order of the transitions."""
     labelled = [t for t in told if t.social_reward is not None]
-    observations, actions = batch_of([t.observation for t in labelled]), np.array([t.action for t in labelled])
-    return LabelBatch(observations, actions, np.array([t.social_reward for t in labelled]))
+    return LabelBatch(transitions_by_hand(labelled), np.array([t.social_reward for t in labelled]))
+
+
+def transitions_by_hand(told: Sequence[Told]) -> Transitions:
+    """Collect the transitions, of which the last observation of an episode is its own."""
+    return Transitions(
+        batch_of([t.observation for t in told]),
+        np.array([t.action for t in told]),
+        batch_of([t.next_observation for t in told]),
+        np.array([t.terminated for t in told]),
+    )
 
 
 def batch_of(observations: Sequence[Any]) -> Observations:

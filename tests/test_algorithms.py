@@ -277,10 +277,10 @@ def test_labels_stored_are_labels_given_and_nothing_is_stored_while_absent(cell:
     stored = callback.store.labels()
     given = labels_by_hand(in_time(told, PRESENT))
     assert callback.store.n_added == len(callback.store) == N_LABELS
-    np.testing.assert_equal(stored.observations, given.observations)
-    np.testing.assert_array_equal(stored.actions, given.actions)
+    for mine, expected in zip(stored.transitions, given.transitions, strict=True):
+        np.testing.assert_equal(mine, expected)
     np.testing.assert_array_equal(stored.social_rewards, given.social_rewards)
-    assert all(CELLS[cell].action_space.contains(action) for action in stored.actions)
+    assert all(CELLS[cell].action_space.contains(action) for action in stored.transitions.actions)
 
 
 @each_cell

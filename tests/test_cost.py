@@ -15,8 +15,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_isr import InternalSocialReward, ISRCallback, LabelBatch, LabelStore, VecISRReward
+from sb3_isr import InternalSocialReward, ISRCallback, LabelBatch, LabelStore, Transitions, VecISRReward
 from sb3_isr.envs.coin_game.vec_env import CoinGameVecEnv
+from sb3_isr.labels.next_observations import OWN
 from sb3_isr.wrappers.composer import RewardComposer
 from sb3_isr.wrappers.isr_actions import ISRActions
 
@@ -94,31 +95,38 @@ def test_memory_does_not_grow_with_the_number_of_steps(make: Callable[[VecEnv], 
 
 
 OBSERVATIONS = np.zeros((1000, 9, 9, 4), np.uint8)
-ACTIONS = np.zeros(1000, np.int64)
+TRANSITIONS = Transitions(OBSERVATIONS, np.zeros(1000, np.int64), OBSERVATIONS.copy(), np.zeros(1000, bool))
 
 
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize(("probability", "copies"), [(1.0, 1.0), (0.0, 0.0)])
 def test_a_step_copies_observations_only_if_they_become_labels(probability: float, copies: float) -> None:
     composer = RewardComposer(1000, ISRActions(spaces.Discrete(3), None))
-    composer.connect(lambda observations, actions: np.zeros(len(actions), np.float32), probability)
+    composer.connect(lambda _, actions, *outcome: np.zeros(len(actions), np.float32), probability)
     rewards, dones = np.zeros(1000, np.float32), np.zeros(1000, bool)
     infos: list[dict[str, Any]] = [{"social_reward": 0.0}] * 1000
-    composer.compose(OBSERVATIONS, ACTIONS, rewards, dones, infos)
-    peak = peak_of(lambda: composer.compose(OBSERVATIONS, ACTIONS, rewards, dones, infos))
+    composer.compose(TRANSITIONS, rewards, dones, infos)
+    peak = peak_of(lambda: composer.compose(TRANSITIONS, rewards, dones, infos))
     assert copies * OBSERVATIONS.nbytes <= peak < (copies + 0.5) * OBSERVATIONS.nbytes
 
 
 @pytest.mark.usefixtures("traced")
 def test_a_store_takes_the_memory_of_its_labels_and_drawing_makes_no_copy_of_them() -> None:
     grids = np.random.default_rng(0).integers(3, size=(100_000, 9, 9, 4), dtype=np.uint8)
-    batch = LabelBatch(grids, np.zeros(100_000, np.int64), np.zeros(100_000, np.float32))
-    data = sum(np.asarray(part).nbytes for part in batch)
+    n = len(grids)
+    # Each next observation is the next label's observation.
+    transitions = Transitions(grids, np.zeros(n, np.int64), np.roll(grids, -1, axis=0), np.zeros(n, bool))
+    batch = LabelBatch(transitions, np.zeros(n, np.float32))
+    data = grids.nbytes + transitions.actions.nbytes + transitions.terminated.nbytes + batch.social_rewards.nbytes
     before, _ = tracemalloc.get_traced_memory()
     store = LabelStore(spaces.Box(0, 255, (9, 9, 4), np.uint8), spaces.Discrete(3), capacity=100_000, seed=0)
     store.add(batch)
     assert peak_of(lambda: store.sample(256)) < 0.6 * data
-    assert tracemalloc.get_traced_memory()[0] - before < 1.03 * data
+    # Pages of zeros are traced too, but take no memory; here one row of them was written.
+    next_observations = store._rows._next_observations
+    assert isinstance(next_observations.own, np.ndarray)
+    assert (next_observations.rows == OWN).sum() == 1
+    assert tracemalloc.get_traced_memory()[0] - before - next_observations.own.nbytes < 1.03 * data
 
 
 def test_training_makes_one_forward_pass_a_gradient_step() -> None:

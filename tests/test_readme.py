@@ -35,5 +35,5 @@ def test_the_drop_in_example_internalizes() -> None:
     callback = names["callback"]
     names["model"].learn(4096, callback=callback)
     labels = callback.store.labels()
-    assert len(labels.actions) >= 2048
-    assert abs(callback.isr.predict(labels.observations[:1], labels.actions[:1]) - 1.0) < 0.05
+    assert len(labels.social_rewards) >= 2048
+    assert abs(callback.isr.predict(*labels.select(slice(0, 1)).transitions) - 1.0) < 0.05

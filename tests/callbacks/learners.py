@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_isr import InternalSocialReward, VecISRReward
 from sb3_isr.labels import LabelRange
+from sb3_isr.labels.label_range import LabelRanges
 from tests.scripted_env import Script, scripted_vec_env
 
 #: Two environments whose caregiver praises the last of four steps.
@@ -73,14 +74,14 @@ class Planted(InternalSocialReward):
         super().__init__(box, discrete, net_arch=(4,), n_members=2, device="cpu")
         self.predictions = predictions
         self.n_windows = 0
-        self.label_range = LabelRange(0.0, 1.0, (0.0, 1.0))
+        self.label_ranges = LabelRanges.both(LabelRange(0.0, 1.0, (0.0, 1.0)))
 
-    def predict_members(self, observations: Any, actions: Any) -> Any:
+    def predict_members(self, observations: Any, actions: Any, *outcome: Any) -> Any:
         """Look at a window."""
         self.n_windows += 1
         return np.tile(np.array(self.predictions(self.n_windows))[:, None], len(actions))
 
-    def predict(self, observations: Any, actions: Any) -> Any:
+    def predict(self, observations: Any, actions: Any, *outcome: Any) -> Any:
         """Pay for everything."""
         return np.ones(len(actions), np.float32)
 

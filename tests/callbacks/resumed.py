@@ -78,8 +78,8 @@ class Laps:
     def labels(self) -> list[tuple[Any, float]]:
         """Observations (their first numbers) and labels, in the order in which they were given."""
         labels = self.callback.store.labels()
-        observations = np.asarray(labels.observations).reshape(len(labels.actions), -1)[:, 0].tolist()
-        return list(zip(observations, labels.social_rewards.tolist(), strict=True))
+        observations = np.asarray(labels.transitions.observations).reshape(len(labels.social_rewards), -1)
+        return list(zip(observations[:, 0].tolist(), labels.social_rewards.tolist(), strict=True))
 
     def result(self) -> dict[str, Any]:
         """Whatever was learned and met."""
@@ -91,8 +91,7 @@ class Laps:
         labels = self.callback.store.labels()
         assert self.model.ep_info_buffer is not None
         return {
-            "observations": labels.observations,
-            "actions": labels.actions,
+            **labels.transitions._asdict(),
             "labels": labels.social_rewards,
             "episodes": [[info["r"], info["l"]] for info in self.model.ep_info_buffer],
             "weights": weights,

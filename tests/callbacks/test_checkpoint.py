@@ -15,6 +15,7 @@ from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from sb3_isr import InternalSocialReward, ISRCallback, ISRCheckpoint, VecISRReward
+from sb3_isr.labels import LabelRange
 from tests.callbacks.learners import QUICK, ppo, scripted, weights_of
 from tests.callbacks.train_with_checkpoints import train
 from tests.scripted_env import ScriptedEnv
@@ -96,7 +97,7 @@ def test_only_complete_checkpoints_count_and_only_the_newest_is_kept(tmp_path: P
 def test_the_isr_of_a_checkpoint_can_be_handed_on(tmp_path: Path) -> None:
     isr = InternalSocialReward.load(checkpointed(tmp_path) / "isr.safetensors")
     isr.check_spaces(*scripted().isr_spaces())
-    assert isr.label_range == (0.0, 1.0, (0.0, 1.0))
+    assert isr.label_range == LabelRange(0.0, 1.0, (0.0, 1.0))
 
 
 def test_to_resume_there_must_be_a_checkpoint(tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_environments_that_cannot_be_pickled_start_their_episodes_anew(tmp_path:
     assert model.num_timesteps == callback.store.n_added == 48
     model.learn(16, callback=callback, reset_num_timesteps=False)
     env.close()
-    steps = np.asarray(callback.store.labels().observations)[:, 1]
+    steps = np.asarray(callback.store.labels().transitions.observations)[:, 1]
     np.testing.assert_array_equal(steps, [*range(48), *range(16)])
 
 

@@ -33,7 +33,7 @@ class Child(ISRChildCallback):
         self.rewards: list[Any] = []
 
     def on_labels(self, labels: LabelBatch) -> None:
-        self.n_labels += len(labels.actions)
+        self.n_labels += len(labels.social_rewards)
 
     def on_unattended(self, unattended: QueryPool) -> None:
         self.n_unattended += len(unattended)
@@ -79,7 +79,7 @@ class Deaf(ISRChildCallback):
     n_labels = 0
 
     def on_labels(self, labels: LabelBatch) -> None:
-        self.n_labels += len(labels.actions)
+        self.n_labels += len(labels.social_rewards)
 
     def on_unattended(self, unattended: QueryPool) -> None:
         raise AssertionError

@@ -15,11 +15,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from sb3_isr import HackingWatch, InternalSocialReward, ISRCallback, ISRCheckpoint, RandomQueries, VecISRReward
 from sb3_isr.callbacks.hacking_watch import doubt
-from sb3_isr.labels import LabelBatch, LabelRange
+from sb3_isr.labels import LabelRange
+from sb3_isr.labels.label_range import LabelRanges
 from tests.callbacks.learners import SURE, UNSURE, Planted, Watch, off_policy, ppo, scripted, weights_of
+from tests.labels.made_labels import labelled, make_transitions
 from tests.scripted_env import scripted_vec_env
 
-THREE = np.zeros((3, 2), np.float32), np.zeros(3, int)
+THREE = make_transitions(np.zeros((3, 2), np.float32), np.zeros(3, int))
 
 
 def watched(model: BaseAlgorithm, isr: InternalSocialReward, steps: int, **kwargs: Any) -> HackingWatch:
@@ -44,15 +46,16 @@ def watched(model: BaseAlgorithm, isr: InternalSocialReward, steps: int, **kwarg
 def test_doubt_is_distance_from_any_label_and_from_each_other(
     predictions: tuple[float, float], expected: float
 ) -> None:
-    assert doubt(Planted(lambda window: predictions), *THREE) == pytest.approx(expected)
+    assert doubt(Planted(lambda window: predictions), THREE) == pytest.approx(expected)
 
 
 def test_doubt_is_relative_to_the_range_of_labels() -> None:
     isr = Planted(lambda window: (3.0, 3.0))
-    isr.label_range = LabelRange(0.0, 10.0, (0.0, 10.0))
-    assert doubt(isr, *THREE) == pytest.approx(0.3)
-    isr.label_range = LabelRange(0.0, 10.0)  # a caregiver with graded rewards may give anything in between
-    assert doubt(isr, *THREE) == 0.0
+    isr.label_ranges = LabelRanges.both(LabelRange(0.0, 10.0, (0.0, 10.0)))
+    assert doubt(isr, THREE) == pytest.approx(0.3)
+    # A caregiver with graded rewards may give anything in between.
+    isr.label_ranges = LabelRanges.both(LabelRange(0.0, 10.0))
+    assert doubt(isr, THREE) == 0.0
 
 
 def test_only_doubt_about_what_is_paid_counts() -> None:
@@ -61,7 +64,7 @@ def test_only_doubt_about_what_is_paid_counts() -> None:
     isr.predict_members = lambda *_: np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.8]])  # type: ignore[method-assign]
     for paid, expected in (([0, 0, 1], 0.1 + 0.1), ([1, 0, 0], 0.5), ([1, 0, 1], 0.35), ([0, 0, 0], 0.0)):
         isr.predict = lambda *_, paid=paid: np.array(paid, np.float32)  # type: ignore[method-assign]
-        assert doubt(isr, *THREE) == pytest.approx(expected)
+        assert doubt(isr, THREE) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("make", [ppo, lambda: off_policy(DQN)], ids=["PPO", "DQN"])
@@ -87,7 +90,7 @@ def test_an_alarm_is_raised_once_the_learner_is_paid_more_than_the_caregiver_eve
 ) -> None:
     """All members are wrong alike. The caregiver gave 1 in 4 steps; they give 0.5 in each, of a range of 1."""
     isr = Planted(lambda window: SURE)
-    isr.predict = lambda observations, actions: np.full(len(actions), 0.5, np.float32)  # type: ignore[method-assign]
+    isr.predict = lambda observations, actions, *outcome: np.full(len(actions), 0.5, np.float32)  # type: ignore[method-assign]
     watch = HackingWatch(max_rise=max_rise, window=32, remedy="lower")
     ppo().learn(128, callback=ISRCallback(isr=isr, trainer_kwargs={"gradient_steps": 1}, callback=watch))
     assert len(watch.alarms) == n_alarms
@@ -170,7 +173,7 @@ def test_the_highest_mean_of_the_caregiver_is_that_of_a_whole_window() -> None:
     watch = HackingWatch(window=4)
     given = np.array([0, 0, 1, 1, 1, 1, 0, 0, 0, 0], np.float32)
     for two in given.reshape(-1, 2):
-        watch.on_labels(LabelBatch(np.zeros((2, 2), np.float32), np.zeros(2, int), two))
+        watch.on_labels(labelled(np.zeros((2, 2), np.float32), np.zeros(2, int), two))
     assert watch.state_dict()["_highest_mean"] == 0.5
 
 

@@ -18,6 +18,7 @@ from sb3_isr.labels import QueryPool
 from sb3_isr.schedules.queries import AllQueries
 from sb3_isr.wrappers.recorder import Record
 from sb3_isr.wrappers.reward_statistics import RewardStatistics
+from tests.labels.made_labels import labelled
 
 SPACES = spaces.Box(-1, 1, (2,), np.float32), spaces.Discrete(2)
 ISR = {"net_arch": (16,)}
@@ -43,7 +44,7 @@ def labels(n: int, seed: int = 0) -> LabelBatch:
     rng = np.random.default_rng(seed)
     observations = rng.uniform(-1, 1, (n, 2)).astype(np.float32)
     actions = rng.integers(2, size=n)
-    return LabelBatch(observations, actions, ((actions == 1) & (observations[:, 0] > 0)).astype(np.float32))
+    return labelled(observations, actions, ((actions == 1) & (observations[:, 0] > 0)).astype(np.float32))
 
 
 def attended(batch: LabelBatch) -> Record:
@@ -61,7 +62,7 @@ def weights(trained: Internalizer) -> torch.Tensor:
 def error(trained: Internalizer) -> float:
     """Mean squared error on new transitions."""
     new = labels(500, seed=9)
-    return float(((trained.isr.predict(new.observations, new.actions) - new.social_rewards) ** 2).mean())
+    return float(((trained.isr.predict(*new.transitions) - new.social_rewards) ** 2).mean())
 
 
 def test_labels_train_an_isr_at_departure() -> None:
@@ -136,8 +137,9 @@ def test_queries_after_departure_are_answered_within_the_budget() -> None:
     assert part.store.n_added == 30
     part.add([unattended(labels(50, seed=2))], 0.95)
     assert not part.query(5)
-    given = {tuple(observation) for observation in labels(50, seed=1).observations.tolist()}  # type: ignore[union-attr]
-    assert all(tuple(observation) in given for observation in part.store.labels().observations.tolist())  # type: ignore[union-attr]
+    given = {tuple(observation) for observation in np.asarray(labels(50, seed=1).transitions.observations).tolist()}
+    stored = np.asarray(part.store.labels().transitions.observations).tolist()
+    assert all(tuple(observation) in given for observation in stored)
 
 
 class Listener:
@@ -147,7 +149,7 @@ class Listener:
         self.received: list[tuple[str, int]] = []
 
     def on_labels(self, batch: LabelBatch) -> None:
-        self.received.append(("labels", len(batch.actions)))
+        self.received.append(("labels", len(batch.social_rewards)))
 
     def on_unattended(self, pool: QueryPool) -> None:
         self.received.append(("unattended", len(pool)))

@@ -77,7 +77,8 @@ def test_the_whole_way_of_a_transition() -> None:
     np.testing.assert_array_equal(rewards[:16], np.tile([-0.5, -0.5, -0.5, 1.0], 4)[:, None].repeat(2, 1))
     assert callback.store.n_added == 32
     observations = np.array([[number, step] for step in range(4) for number in range(2)], np.float32)
-    by_action = np.stack([callback.isr.predict(observations, np.full(8, action)) for action in range(3)])
+    outcome = observations + np.array([0, 1], np.float32), observations[:, 1] == 3
+    by_action = np.stack([callback.isr.predict(observations, np.full(8, action), *outcome) for action in range(3)])
     environment_reward = np.array([-0.5, -0.5, -0.5, 0.0]).repeat(2)
     possible = (by_action + environment_reward).reshape(3, 4, 2)
     for step, reward in enumerate(rewards[16:]):
@@ -112,7 +113,7 @@ def test_labels_hold_the_action_that_the_environment_was_told() -> None:
     """A replay buffer holds scaled actions; Pendulum's go from -2 to 2."""
     callback = ISRCallback("always")
     off_policy(SAC, VecISRReward(continuous(1))).learn(60, callback=callback)
-    largest = np.abs(callback.store.labels().actions).max()
+    largest = np.abs(callback.store.labels().transitions.actions).max()
     assert 1.0 < largest <= 2.0
 
 
@@ -158,7 +159,8 @@ def test_the_gymnasium_wrapper_internalizes_too(vec_env_cls: type[VecEnv]) -> No
     np.testing.assert_array_equal(rewards[:16], np.tile([-0.5, -0.5, -0.5, 1.0], 4)[:, None].repeat(2, 1))
     assert callback.store.n_added == 32
     observations = np.array([[0, step] for step in range(4)], np.float32)
-    by_action = np.stack([callback.isr.predict(observations, np.full(4, action)) for action in range(3)])
+    outcome = observations + np.array([0, 1], np.float32), observations[:, 1] == 3
+    by_action = np.stack([callback.isr.predict(observations, np.full(4, action), *outcome) for action in range(3)])
     possible = by_action + np.array([-0.5, -0.5, -0.5, 0.0])
     for step, reward in enumerate(rewards[16:]):
         assert (np.abs(possible[:, step % 4, None] - reward).min(axis=0) < 1e-6).all()

@@ -23,6 +23,8 @@ def test_means_of_rewards_are_logged_for_each_rollout() -> None:
     assert present["isr/social_return"] == absent["isr/social_return"] == 1.0  # the truth, also in autonomy
     assert present["isr/labels"] == absent["isr/labels"] == 32
     assert present["isr/held_out_mse"] > 0
+    for name in ("explained", "explained_continuing", "explained_terminated"):
+        assert f"isr/held_out_{name}" in present
     assert present["isr/train_loss"] > 0
     # The Monitor inside reports the true return, 3 * -0.5 + 1, and SB3 logs it as rollout/ep_rew_mean.
     assert {episode["r"] for episode in model.ep_info_buffer} == {-0.5}  # type: ignore[union-attr]

@@ -86,11 +86,13 @@ def train(name: str, folder: Path, on_rollout_start: Callable[[int], object], to
     np.savez(
         folder / "final.npz",
         labels=labels.social_rewards,
-        observations=np.asarray(labels.observations),
-        actions=labels.actions,
-        held_out=np.concatenate([batch.actions for batch in held_out]),
+        observations=np.asarray(labels.transitions.observations),
+        actions=labels.transitions.actions,
+        next_observations=np.asarray(labels.transitions.next_observations),
+        terminated=labels.transitions.terminated,
+        held_out=np.concatenate([batch.transitions.actions for batch in held_out]),
         alarms=np.array(watch.alarms),
-        isr=torch.cat([p.detach().flatten() for p in callback.isr.parameters()]).numpy(),
+        isr=torch.cat([p.flatten() for p in callback.isr.state_dict().values()]).numpy(),
         policy=torch.cat([p.detach().flatten() for p in model.policy.parameters()]).numpy(),
     )
 

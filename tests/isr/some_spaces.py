@@ -8,6 +8,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from sb3_isr import Transitions
+
 BOX = spaces.Box(-1, 1, (3,), np.float32)
 GRID = spaces.Box(0, 255, (9, 9, 4), np.uint8)
 MINIGRID = spaces.Dict({"image": spaces.Box(0, 255, (7, 7, 3), np.uint8), "direction": spaces.Discrete(4)})
@@ -39,6 +41,12 @@ ACTIONS: list[gym.Space[Any]] = [
     spaces.Box(-2, 2, (2,), np.float32),
     UNBOUNDED,
 ]
+
+
+def transitions_of(observation_space: gym.Space[Any], action_space: gym.Space[Any], n: int) -> Transitions:
+    """Draw transitions, of which every other one terminates."""
+    observations, next_observations = batch(observation_space, n), batch(observation_space, n, seed=1)
+    return Transitions(observations, batch(action_space, n), next_observations, np.arange(n) % 2 == 1)
 
 
 def batch(space: gym.Space[Any], n: int, seed: int = 0) -> Any:

@@ -13,9 +13,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from sb3_isr import PAPER_ISR, GridOneHot, InternalSocialReward, ISRTrainer, LabelBatch, LabelStore
+from sb3_isr import PAPER_ISR, GridOneHot, InternalSocialReward, ISRTrainer, LabelStore
 from tests.isr.some_spaces import BOX, DISCRETE, GRID, MINIGRID
 from tests.isr.test_model import inputs_of_the_network
+from tests.labels.made_labels import labelled
+
+#: For tests of the encoding of one observation and action.
+PAIRS: dict[str, Any] = {"use_next_observation": False, "use_terminated": False}
 
 MAX = float(np.finfo(np.float32).max)
 #: Finer differences of float64 than these, in relation to the bounds, are below float32's smallest number.
@@ -110,7 +114,7 @@ def test_two_actions_that_differ_to_the_environment_differ_to_the_isr(
 ) -> None:
     one, other = data.draw(element(space)), data.draw(element(space))
     assume(differ(one, other))
-    isr = InternalSocialReward(BOX, space, net_arch=[], device="cpu")
+    isr = InternalSocialReward(BOX, space, **PAIRS, net_arch=[], device="cpu")
     assert are_told_apart(isr, np.zeros((2, 3), np.float32), stacked(one, other))
 
 
@@ -129,7 +133,7 @@ def test_two_observations_that_differ_to_the_environment_differ_to_the_isr(
 ) -> None:
     one, other = data.draw(element(space)), data.draw(element(space))
     assume(differ(one, other))
-    isr = InternalSocialReward(space, DISCRETE, net_arch=[], normalize_images=normalize_images, device="cpu")
+    isr = InternalSocialReward(space, DISCRETE, **PAIRS, net_arch=[], normalize_images=normalize_images, device="cpu")
     assert are_told_apart(isr, stacked(one, other), np.zeros(2, int))
 
 
@@ -149,11 +153,11 @@ def test_numbers_that_are_the_same_in_float32_are_told_apart(space: spaces.Box, 
     """As observations and as actions, also within a Dict, and for any features extractor."""
     numbers = np.array([[one], [other]], space.dtype)
     assert np.float32(one) == np.float32(other)
-    isr = InternalSocialReward(space, DISCRETE, device="cpu")
+    isr = InternalSocialReward(space, DISCRETE, **PAIRS, device="cpu")
     assert are_told_apart(isr, numbers, np.zeros(2, int))
-    isr = InternalSocialReward(spaces.Dict({"time": space}), DISCRETE, device="cpu")
+    isr = InternalSocialReward(spaces.Dict({"time": space}), DISCRETE, **PAIRS, device="cpu")
     assert are_told_apart(isr, {"time": numbers}, np.zeros(2, int))
-    isr = InternalSocialReward(BOX, space, device="cpu")
+    isr = InternalSocialReward(BOX, space, **PAIRS, device="cpu")
     assert are_told_apart(isr, np.zeros((2, 3), np.float32), numbers)
 
 
@@ -169,7 +173,13 @@ def test_two_grids_that_differ_differ_as_planes_or_the_code_is_named(
     grids = [data.draw(st_numpy.arrays(np.uint8, shape, elements=codes, fill=st.just(1))) for _ in range(2)]
     assume(differ(*grids))
     isr = InternalSocialReward(
-        space, DISCRETE, features_extractor_class=GridOneHot, normalize_images=False, net_arch=[], device="cpu"
+        space,
+        DISCRETE,
+        **PAIRS,
+        features_extractor_class=GridOneHot,
+        normalize_images=False,
+        net_arch=[],
+        device="cpu",
     )
     assert are_told_apart(isr, np.stack(grids), np.zeros(2, int), "pass codes")
     if np.max(grids) <= 1:
@@ -207,19 +217,19 @@ def test_an_action_is_not_lost_where_the_paper_s_network_sees_no_agent() -> None
 )
 def test_what_is_no_element_is_refused_by_name(space: gym.Space[Any], wrong: Any) -> None:
     """torch fails inside of a scatter, or on a GPU with an assertion that ends the process."""
-    isr = InternalSocialReward(BOX, space)
+    isr = InternalSocialReward(BOX, space, **PAIRS)
     for action in np.array(wrong):
         with pytest.raises(ValueError, match="actions must be elements of"):
             isr.predict(np.zeros((1, 3), np.float32), action[None])
     with pytest.raises(ValueError, match=r"observations\['direction'\] must be elements of Discrete\(4\), got 4"):
-        InternalSocialReward(MINIGRID, DISCRETE).predict(
+        InternalSocialReward(MINIGRID, DISCRETE, **PAIRS).predict(
             {"image": np.zeros((1, 7, 7, 3), np.uint8), "direction": np.array([4])}, np.zeros(1, int)
         )
 
 
 def test_an_internal_reward_that_overflows_is_refused_and_not_paid() -> None:
     space = spaces.Box(-np.inf, np.inf, (3,), np.float32)
-    isr = InternalSocialReward(space, DISCRETE)
+    isr = InternalSocialReward(space, DISCRETE, **PAIRS)
     with pytest.raises(ValueError, match=r"R_i must be finite.*scale observations down"):
         isr.predict(np.full((1, 3), MAX, np.float32), np.zeros(1, int))
 
@@ -229,12 +239,10 @@ def test_an_isr_learns_what_actions_are_praised_whatever_their_bounds(bound: flo
     """IsaacLab writes 100, and who does not know the bounds writes float32's largest number."""
     rng, used = np.random.default_rng(0), min(bound, 1.0)
     both = spaces.Box(-10, 10, (2,)), spaces.Box(-bound, bound, (1,))
-    isr = InternalSocialReward(*both, device="cpu")
+    isr = InternalSocialReward(*both, **PAIRS, device="cpu")
     store = LabelStore(*both, seed=0)
     actions = rng.uniform(-used, used, (2000, 1)).astype(np.float32)
-    store.add(
-        LabelBatch(rng.normal(size=(2000, 2)).astype(np.float32), actions, (actions[:, 0] > 0).astype(np.float32))
-    )
+    store.add(labelled(rng.normal(size=(2000, 2)).astype(np.float32), actions, (actions[:, 0] > 0).astype(np.float32)))
     ISRTrainer(isr, gradient_steps=1000, batch_size=128).train(store)
     refused, praised = isr.predict(np.zeros((2, 2), np.float32), np.array([[-used], [used]], np.float32))
     assert praised - refused > 0.8
@@ -243,10 +251,10 @@ def test_an_isr_learns_what_actions_are_praised_whatever_their_bounds(bound: flo
 def test_the_same_labels_teach_the_same_where_bounds_are_wide_and_actions_too() -> None:
     """Actions of all sizes within wide bounds are told apart, not only those near 0."""
     rng, both = np.random.default_rng(0), (BOX, spaces.Box(-1e6, 1e6, (1,)))
-    isr, store = InternalSocialReward(*both, device="cpu"), LabelStore(*both, seed=0)
+    isr, store = InternalSocialReward(*both, **PAIRS, device="cpu"), LabelStore(*both, seed=0)
     actions = (10 ** rng.uniform(-1, 6, (2000, 1)) * rng.choice([-1, 1], (2000, 1))).astype(np.float32)
     labels = (actions[:, 0] > 300).astype(np.float32)
-    store.add(LabelBatch(np.zeros((2000, 3), np.float32), actions, labels))
+    store.add(labelled(np.zeros((2000, 3), np.float32), actions, labels))
     ISRTrainer(isr, gradient_steps=1000, batch_size=128).train(store)
     probe = np.array([[-1e5], [-10], [10], [3000], [1e5]], np.float32)
     np.testing.assert_allclose(isr.predict(np.zeros((5, 3), np.float32), probe), [0, 0, 0, 1, 1], atol=0.2)

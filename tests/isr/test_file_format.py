@@ -25,14 +25,15 @@ from sb3_isr import (
     GridOneHot,
     InternalSocialReward,
     ISRTrainer,
-    LabelBatch,
     LabelStore,
 )
 from sb3_isr.isr.file_header import ISRFileError
 from sb3_isr.isr.paper import ActionPlaneCNN
 from sb3_isr.labels import LabelRange
+from sb3_isr.labels.label_range import LabelRanges
 from tests.isr.isr_file import header_of
-from tests.isr.some_spaces import ACTIONS, BOX, DISCRETE, GRID, MINIGRID, batch
+from tests.isr.some_spaces import ACTIONS, BOX, DISCRETE, GRID, MINIGRID, transitions_of
+from tests.labels.made_labels import labelled
 
 IMAGE = spaces.Box(0, 255, (3, 36, 36), np.uint8)
 UNSORTED = spaces.Dict(OrderedDict(b=BOX, a=spaces.Discrete(3)))
@@ -57,22 +58,24 @@ def test_a_saved_isr_predicts_as_before(
 ) -> None:
     path, again = tmp_path / "new folder" / "isr.safetensors", tmp_path / "again.safetensors"
     isr = InternalSocialReward(observation_space, action_space, **kwargs, seed=5)
-    isr.label_range = LabelRange(-1.5, 2, (-1.5, 0, 2))
+    isr.label_ranges = LabelRanges(LabelRange(-1.5, 2, (-1.5, 0, 2)), LabelRange(3, 4))
     isr.save(path)
     torch.manual_seed(3)
     loaded = InternalSocialReward.load(path)
     drawn = torch.rand(1)
     torch.manual_seed(3)
     assert torch.equal(torch.rand(1), drawn)  # the learner's randomness is unchanged
-    observations, actions = batch(observation_space, 5), batch(action_space, 5)
+    transitions = transitions_of(observation_space, action_space, 5)
     if observation_space is GRID:
-        observations %= 2  # codes that GridOneHot knows
-        observations[:, 4, 4, 0] = 10  # the agent
-    np.testing.assert_array_equal(loaded.predict(observations, actions), isr.predict(observations, actions))
-    members = isr.predict_members(observations, actions)
-    np.testing.assert_array_equal(loaded.predict_members(observations, actions), members)
+        for grids in (transitions.observations, transitions.next_observations):
+            assert isinstance(grids, np.ndarray)
+            grids %= 2  # codes that GridOneHot knows
+            grids[:, 4, 4, 0] = 10  # the agent
+    np.testing.assert_array_equal(loaded.predict(*transitions), isr.predict(*transitions))
+    members = isr.predict_members(*transitions)
+    np.testing.assert_array_equal(loaded.predict_members(*transitions), members)
     loaded.check_spaces(observation_space, action_space)
-    assert loaded.label_range == isr.label_range
+    assert loaded.label_ranges == isr.label_ranges
     assert loaded.n_members == isr.n_members
     assert loaded.limit_to_labels == isr.limit_to_labels
     loaded.save(again)
@@ -131,7 +134,7 @@ def test_a_file_of_format_2_predicts_as_then_and_can_be_trained_and_saved(
     assert (isr.label_range.low, isr.label_range.high) == pytest.approx((0.0, 0.4))
     assert isr.label_range.values == pytest.approx((0.0, 0.4 / 3, 0.8 / 3, 0.4))
     store = LabelStore(isr.observation_space, isr.action_space, held_out=0.0)
-    store.add(LabelBatch(observations, actions, np.full(len(actions), 1.0)))
+    store.add(labelled(observations, actions, np.full(len(actions), 1.0)))
     ISRTrainer(isr, gradient_steps=10, learning_rate=0.1).train(store)
     isr.save(tmp_path / "isr")
     assert header_of(tmp_path / "isr")["format"] == "sb3-isr 4"
@@ -240,8 +243,8 @@ def test_tied_and_transposed_weights_are_saved(tmp_path: Path) -> None:
     isr = InternalSocialReward(BOX, DISCRETE, features_extractor_class=Tied)
     isr.save(tmp_path / "isr")
     loaded = InternalSocialReward.load(tmp_path / "isr", features_extractor_class=Tied)
-    observations, actions = batch(BOX, 3), batch(DISCRETE, 3)
-    np.testing.assert_allclose(loaded.predict(observations, actions), isr.predict(observations, actions), rtol=1e-5)
+    transitions = transitions_of(BOX, DISCRETE, 3)
+    np.testing.assert_allclose(loaded.predict(*transitions), isr.predict(*transitions), rtol=1e-5)
 
 
 # Devices, and saving that fails.
@@ -251,11 +254,11 @@ def test_tied_and_transposed_weights_are_saved(tmp_path: Path) -> None:
 def test_an_isr_of_a_gpu_loads_on_the_cpu_and_back(tmp_path: Path) -> None:
     isr = InternalSocialReward(BOX, DISCRETE, device="cuda")
     isr.save(tmp_path / "isr")
-    observations, actions = batch(BOX, 3), batch(DISCRETE, 3)
+    transitions = transitions_of(BOX, DISCRETE, 3)
     for device in ("cpu", "cuda"):
         loaded = InternalSocialReward.load(tmp_path / "isr", device=device)
         assert loaded.device.type == device
-        np.testing.assert_allclose(loaded.predict(observations, actions), isr.predict(observations, actions), rtol=1e-4)
+        np.testing.assert_allclose(loaded.predict(*transitions), isr.predict(*transitions), rtol=1e-4)
 
 
 @pytest.mark.skipif(torch.xpu.is_available(), reason="needs a machine without an Intel GPU")
@@ -267,7 +270,7 @@ def test_a_missing_device_is_not_reported_as_a_fault_of_the_file(tmp_path: Path)
 
 def test_what_is_no_label_range_is_not_saved(tmp_path: Path) -> None:
     isr = InternalSocialReward(BOX, DISCRETE)
-    isr.label_range = LabelRange(1.0, 0.0)
+    isr.label_ranges = LabelRanges(None, LabelRange(1.0, 0.0))
     with pytest.raises(ValueError, match="two ascending finite numbers"):
         isr.save(tmp_path / "isr")
 

@@ -25,6 +25,7 @@ from sb3_isr import (
 from sb3_isr.common.batches import example_batch
 from sb3_isr.isr.file_header import ISRFileError
 from sb3_isr.labels import LabelRange
+from sb3_isr.labels.label_range import LabelRanges
 from tests.isr.isr_file import header_of
 from tests.isr.some_spaces import DISCRETE, MINIGRID
 
@@ -39,16 +40,18 @@ class Bomb:
         return (Path.touch, (self.path,))
 
 
-def make_file() -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def make_file(**kwargs: Any) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Make a good header and its weights."""
-    isr = InternalSocialReward(MINIGRID, DISCRETE, net_arch=[4], device="cpu")
-    isr.label_range = LabelRange(0.0, 1.0)
+    isr = InternalSocialReward(MINIGRID, DISCRETE, net_arch=[4], device="cpu", **kwargs)
+    isr.label_ranges = LabelRanges.both(LabelRange(0.0, 1.0))
     with tempfile.TemporaryDirectory() as folder:
         isr.save(Path(folder) / "isr")
         return header_of(Path(folder) / "isr"), isr.state_dict()
 
 
+SINCE_FORMAT_4 = ("use_next_observation", "use_terminated", "standardize")
 HEADER, WEIGHTS = make_file()
+_, WEIGHTS_BEFORE = make_file(**dict.fromkeys(SINCE_FORMAT_4, False))
 
 
 def changed(**changes: Any) -> dict[str, Any]:
@@ -61,6 +64,19 @@ def built(**changes: Any) -> dict[str, Any]:
     return changed(architecture={**HEADER["architecture"], **changes})
 
 
+RANGE = {"bounds": [0.0, 1.0], "values": None}
+
+
+def ranges(**changes: Any) -> dict[str, Any]:
+    """A header with other ranges of labels."""
+    return changed(label_ranges={**HEADER["label_ranges"], **changes})
+
+
+def before() -> dict[str, Any]:
+    """The same of format 3."""
+    return {**HEADER, "format": "sb3-isr 3"}
+
+
 def built_before(**changes: Any) -> dict[str, Any]:
     """The same of format 2."""
     since = {"features_extractor_class": "sb3_isr.extractors.AnySpaceExtractor", "action_encoding": "one_hot"}
@@ -68,8 +84,13 @@ def built_before(**changes: Any) -> dict[str, Any]:
     return {**built(**since, **training, sparsity=0.0, contrast=False, **changes), "format": "sb3-isr 2"}
 
 
-def load(path: Path, header: Any, weights: dict[str, torch.Tensor] = WEIGHTS, **kwargs: Any) -> InternalSocialReward:
+def load(
+    path: Path, header: Any, weights: dict[str, torch.Tensor] | None = None, **kwargs: Any
+) -> InternalSocialReward:
     """Load a file of any header and weights."""
+    if weights is None:
+        is_before = isinstance(header, dict) and header.get("format") in ("sb3-isr 1", "sb3-isr 2", "sb3-isr 3")
+        weights = WEIGHTS_BEFORE if is_before else WEIGHTS
     text = header if isinstance(header, str) else json.dumps(header)
     path.write_bytes(safetensors.torch.save(weights, {"isr": text}))
     return InternalSocialReward.load(path, **kwargs)
@@ -121,10 +142,24 @@ def test_training_arguments_of_format_2_are_ignored(tmp_path: Path) -> None:
         (changed(architecture=[]), "'architecture' must be a dict"),
         (changed(observation_space={"type": "Text"}), "got 'Text'"),
         (changed(action_space=HEADER["observation_space"]), "A space must be Box"),
-        (changed(label_range=[1.0, 0.0]), r"damaged \(label_range must be two ascending finite numbers"),
-        (changed(label_range={}), "damaged .*list of numbers"),
-        (changed(label_values=[1.0, 0.0]), r"damaged \(label_values must be ascending"),
+        (ranges(continuing=RANGE | {"bounds": [1.0, 0.0]}), r"damaged \(label_range must be two ascending finite num"),
+        (ranges(terminated=RANGE | {"bounds": {}}), "damaged .*list of numbers"),
+        (ranges(terminated=RANGE | {"bounds": [0.0, math.inf]}), "damaged .*two ascending finite numbers"),
+        (ranges(continuing=RANGE | {"values": [1.0, 0.0]}), r"damaged \(label_values must be ascending"),
+        (ranges(continuing=[0.0, 1.0]), "damaged .*must have bounds and values"),
+        (ranges(continuing=RANGE | {"more": 1}), "damaged .*must have bounds and values"),
+        (ranges(truncated=None), "damaged .*label_ranges must be those of"),
+        (changed(label_ranges=[0.0, 1.0]), "damaged .*label_ranges must be those of"),
+        (changed(label_ranges={"continuing": None}), "damaged .*label_ranges must be those of"),
+        ({**before(), "label_range": [1.0, 0.0]}, r"damaged \(label_range must be two ascending finite numbers"),
+        ({**before(), "label_range": {}}, "damaged .*list of numbers"),
+        ({**before(), "label_range": [0.0, 1.0], "label_values": [1.0, 0.0]}, r"damaged \(label_values must be ascend"),
         (built(normalize_images=1), "'normalize_images' must be a bool, got 1"),
+        (built(use_next_observation=1), "'use_next_observation' must be a bool, got 1"),
+        (built(use_terminated=None), "'use_terminated' must be a bool, got None"),
+        (built(standardize="no"), "'standardize' must be a bool, got 'no'"),
+        (built(use_next_observation=False), r"\[4, 155\] as 'net.0.weight', but it holds torch.float32 \[4, 306\]"),
+        (built(standardize=False), "describes nothing as 'scales.input_mean'"),
         (built(n_members="1"), "'n_members' must be a int, got '1'"),
         (built(n_members=0), "describes no ISR.*n_members must be a whole number, 1 or more, got 0"),
         (built(encoding=3), "describes no ISR.*encoding must be a whole number, 1 to 2, got 3"),
@@ -136,11 +171,11 @@ def test_training_arguments_of_format_2_are_ignored(tmp_path: Path) -> None:
         (built(learning_rate=1e-3), "no argument 'learning_rate'"),
         (built(net_arch=[0]), "1 or more, got 0"),
         (built(net_arch=[True]), "1 or more, got True"),
-        (built(net_arch=[1] * 10**4), "more layers than the 4 weights"),
-        (built(net_arch=[10**9]), r"\[1000000000, 154\] as 'net.0.weight', but it holds torch.float32 \[4, 154\]"),
+        (built(net_arch=[1] * 10**4), "more layers than the 8 weights"),
+        (built(net_arch=[10**9]), r"\[1000000000, 306\] as 'net.0.weight', but it holds torch.float32 \[4, 306\]"),
         (built(net_arch=[10**18]), "describes no ISR"),
         (built(net_arch=[10**30]), "describes no ISR"),
-        (built(net_arch=[]), r"\[1, 154\] as 'net.0.weight'"),
+        (built(net_arch=[]), r"\[1, 306\] as 'net.0.weight'"),
         (built(activation_fn="torch.nn.functional.relu"), "pass it as activation_fn"),
         (built(activation_fn="os.system"), "pass it as activation_fn"),
         (built(activation_fn="torch.nn.Linear"), "describes no ISR"),
@@ -244,7 +279,7 @@ def mutants(draw: st.DrawFn) -> Any:
 
 def check_finite(isr: InternalSocialReward) -> None:
     observation, action = (example_batch(space) for space in (isr.observation_space, isr.action_space))
-    assert np.isfinite(isr.predict(observation, np.asarray(action))).all()
+    assert np.isfinite(isr.predict(observation, np.asarray(action), observation, np.zeros(1, bool))).all()
 
 
 FUZZ = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

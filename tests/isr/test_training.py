@@ -9,17 +9,20 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from sb3_isr import InternalSocialReward, ISRTrainer, LabelBatch, LabelStore
+from sb3_isr import InternalSocialReward, ISRTrainer, LabelStore
 from sb3_isr.common.batches import Array
-from sb3_isr.isr.training import held_out_mse
+from sb3_isr.isr.held_out import evaluate
 from sb3_isr.labels import LabelRange
+from tests.labels.made_labels import labelled
 
 FOUR = spaces.Discrete(4)
+#: For tests of the training on pairs of observation and action.
+PAIRS: dict[str, Any] = {"use_next_observation": False, "use_terminated": False}
 BOX, TWO = spaces.Box(-5, 5, (2,), np.float32), spaces.Discrete(2)
 
 
 def tabular_isr(**kwargs: Any) -> InternalSocialReward:
-    return InternalSocialReward(FOUR, FOUR, **{"net_arch": (32,), "device": "cpu", **kwargs})
+    return InternalSocialReward(FOUR, FOUR, **{**PAIRS, "net_arch": (32,), "device": "cpu", **kwargs})
 
 
 def tabular_store(social_rewards: Array | None = None, n: int = 400, held_out: float = 0.1) -> LabelStore:
@@ -28,13 +31,13 @@ def tabular_store(social_rewards: Array | None = None, n: int = 400, held_out: f
     observations, actions = rng.integers(4, size=n), rng.integers(4, size=n)
     store = LabelStore(FOUR, FOUR, held_out=held_out, seed=0)
     store.add(
-        LabelBatch(observations, actions, 0.4 * (observations == actions) if social_rewards is None else social_rewards)
+        labelled(observations, actions, 0.4 * (observations == actions) if social_rewards is None else social_rewards)
     )
     return store
 
 
 def box_isr(**kwargs: Any) -> InternalSocialReward:
-    return InternalSocialReward(BOX, TWO, **{"n_members": 5, "net_arch": (16,), "device": "cpu", **kwargs})
+    return InternalSocialReward(BOX, TWO, **{**PAIRS, "n_members": 5, "net_arch": (16,), "device": "cpu", **kwargs})
 
 
 def uniform_observations(n: int, seed: int = 0) -> Array:
@@ -45,7 +48,7 @@ def box_store(observations: Any, social_rewards: Any, actions: Any = None) -> La
     store = LabelStore(BOX, TWO, held_out=0.0, seed=0)
     observations = np.asarray(observations, np.float32)
     actions = np.zeros(len(observations), int) if actions is None else actions
-    store.add(LabelBatch(observations, actions, np.asarray(social_rewards, np.float32)))
+    store.add(labelled(observations, actions, np.asarray(social_rewards, np.float32)))
     return store
 
 
@@ -55,11 +58,11 @@ def weights(isr: InternalSocialReward) -> torch.Tensor:
 
 def test_an_isr_learns_what_the_caregiver_rewards() -> None:
     store, isr = tabular_store(), tabular_isr()
-    before = held_out_mse(isr, store)
+    before = evaluate(isr, store).mse
     metrics = ISRTrainer(isr, learning_rate=1e-2, gradient_steps=150, batch_size=64).train(store)
     observations, actions = (grid.ravel() for grid in np.meshgrid(np.arange(4), np.arange(4)))
     np.testing.assert_allclose(isr.predict(observations, actions), 0.4 * (observations == actions), atol=0.02)
-    assert metrics.held_out_mse < 1e-4 < before
+    assert metrics.held_out.mse < 1e-4 < before
     assert metrics.train_loss < 1e-3
     assert (metrics.n_labels, metrics.gradient_steps) == (400, 150)
 
@@ -70,8 +73,8 @@ def test_an_isr_learns_what_the_caregiver_rewards() -> None:
 def test_held_out_labels_change_no_weight() -> None:
     """The published held-out loss also took an optimizer step on the held-out samples."""
     probe = LabelStore(spaces.Discrete(400), FOUR, held_out=0.1, seed=0)
-    probe.add(LabelBatch(np.arange(400), np.zeros(400, int), np.zeros(400)))
-    is_held_out = np.isin(np.arange(400), np.asarray(next(probe.held_out_batches()).observations))
+    probe.add(labelled(np.arange(400), np.zeros(400, int), np.zeros(400)))
+    is_held_out = np.isin(np.arange(400), np.asarray(next(probe.held_out_batches()).transitions.observations))
     labels = np.random.default_rng(1).random(400)
     isrs, metrics = [tabular_isr() for _ in range(2)], []
     for isr, social_rewards in zip(isrs, (labels, np.where(is_held_out, 1e6, labels)), strict=True):
@@ -80,22 +83,22 @@ def test_held_out_labels_change_no_weight() -> None:
         metrics.append(ISRTrainer(isr, gradient_steps=20).train(store))
     assert torch.equal(weights(isrs[0]), weights(isrs[1]))
     assert metrics[1].train_loss == metrics[0].train_loss
-    assert metrics[1].held_out_mse > 1e11
+    assert metrics[1].held_out.mse > 1e11
 
 
 def test_held_out_mse_is_the_mean_over_the_held_out_labels() -> None:
     """They are not balanced, and may be more than one batch."""
     store = LabelStore(FOUR, FOUR, held_out=0.5, seed=0)
-    store.add(LabelBatch(np.zeros(3000, int), np.zeros(3000, int), np.arange(3000) % 4))
+    store.add(labelled(np.zeros(3000, int), np.zeros(3000, int), np.arange(3000) % 4))
     isr, zero = tabular_isr(), np.zeros(1, int)
     labels = np.concatenate([batch.social_rewards for batch in store.held_out_batches()])
     assert len(labels) > 1024
-    assert held_out_mse(isr, store) == pytest.approx(((isr.predict(zero, zero) - labels) ** 2).mean(), rel=1e-5)
+    assert evaluate(isr, store).mse == pytest.approx(((isr.predict(zero, zero) - labels) ** 2).mean(), rel=1e-5)
 
 
 def test_without_held_out_labels_their_error_is_nan() -> None:
     metrics = ISRTrainer(tabular_isr(), gradient_steps=2).train(tabular_store(held_out=0.0))
-    assert math.isnan(metrics.held_out_mse)
+    assert math.isnan(metrics.held_out.mse)
 
 
 def test_training_leaves_the_learners_randomness_unchanged_and_can_be_repeated() -> None:
@@ -216,9 +219,9 @@ def test_l1_finds_the_one_of_forty_numbers_that_matters() -> None:
     seen, unseen = (rng.uniform(-1, 1, (n, 40)).astype(np.float32) for n in (30, 500))
     errors = []
     for l1_coef in (0.0, 0.006):
-        isr = InternalSocialReward(space, TWO, net_arch=(32,), limit_to_labels="values", device="cpu")
+        isr = InternalSocialReward(space, TWO, **PAIRS, net_arch=(32,), limit_to_labels="values", device="cpu")
         store = LabelStore(space, TWO, held_out=0.0, seed=0)
-        store.add(LabelBatch(seen, np.zeros(30, int), (seen[:, 0] > 0).astype(np.float32)))
+        store.add(labelled(seen, np.zeros(30, int), (seen[:, 0] > 0).astype(np.float32)))
         ISRTrainer(isr, learning_rate=1e-2, l1_coef=l1_coef, gradient_steps=300, batch_size=30).train(store)
         errors.append(np.mean(isr.predict(unseen, np.zeros(500, int)) != (unseen[:, 0] > 0)))
     assert errors[1] < 0.5 * errors[0]

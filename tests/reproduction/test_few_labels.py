@@ -18,7 +18,7 @@ from reproduction.results import Results
 from reproduction.runs import FewLabels, Method
 from reproduction.values import retention
 from sb3_isr import HackingWatch, VecISRReward
-from sb3_isr.labels import LabelBatch
+from tests.labels.made_labels import labelled
 from tests.reproduction.tiny import TINY
 
 #: The tests share runs, which are made once if one process has them all.
@@ -73,11 +73,11 @@ def test_a_watched_run_has_a_watch_that_queries_the_caregiver(work: Path) -> Non
 def test_half_of_the_labels_are_of_praise_as_far_as_there_is() -> None:
     praise = np.zeros(100, np.float32)
     praise[::4] = 0.4
-    labels = LabelBatch(np.arange(100)[:, None], np.zeros(100, int), praise)
+    labels = labelled(np.arange(100)[:, None], np.zeros(100, int), praise)
     assert (choose_labels(run_of(HALF_PRAISED, 20), labels, 20).social_rewards > 0).sum() == 10
     assert (choose_labels(run_of(HALF_PRAISED, 80), labels, 80).social_rewards > 0).sum() == 25
     random = choose_labels(run_of(BASELINE, 20), labels, 20)
-    assert len(random.actions) == 20
+    assert len(random.social_rewards) == 20
     assert (random.social_rewards > 0).sum() < 10
 
 

@@ -8,10 +8,11 @@ from gymnasium import spaces
 from reproduction.paper_isr import fit_as_published
 from sb3_isr import InternalSocialReward, LabelBatch
 from sb3_isr.labels import LabelRange
+from tests.labels.made_labels import labelled
 
 #: One rewarded label in a hundred; the observation says which.
 REWARDS = np.array([0.4] + [0.0] * 99, np.float32)
-LABELS = LabelBatch(np.eye(1, 100, dtype=np.float32).T @ np.ones((1, 2), np.float32), np.zeros(100, np.int64), REWARDS)
+LABELS = labelled(np.eye(1, 100, dtype=np.float32).T @ np.ones((1, 2), np.float32), np.zeros(100, np.int64), REWARDS)
 
 
 def model() -> InternalSocialReward:
@@ -45,4 +46,4 @@ def test_labels_of_one_kind_alone_are_trained_on_and_none_at_all_are_refused() -
     fit(isr, LABELS._replace(social_rewards=np.zeros(100, np.float32)))
     assert isr.label_range == LabelRange(0.0, 0.0, (0.0,))
     with pytest.raises(ValueError, match="there must be labels, got none"):
-        fit(isr, LabelBatch(np.zeros((0, 2), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32)))
+        fit(isr, labelled(np.zeros((0, 2), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32)))

@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from sb3_isr import InternalSocialReward, LabelBatch
 from sb3_isr.common.batches import Array
+from tests.labels.made_labels import labelled
 
 BOX, DISCRETE = spaces.Box(0, 1000, (2,), np.float32), spaces.Discrete(3)
 
@@ -17,7 +18,7 @@ BOX, DISCRETE = spaces.Box(0, 1000, (2,), np.float32), spaces.Discrete(3)
 def transitions(*numbers: float) -> LabelBatch:
     """Make transitions that differ by the observation's first number, which is also the caregiver's label."""
     labels = np.array(numbers, np.float32)
-    return LabelBatch(np.stack([labels, labels], axis=1), np.zeros(len(labels), int), labels)
+    return labelled(np.stack([labels, labels], axis=1), np.zeros(len(labels), int), labels)
 
 
 class PlantedISR(InternalSocialReward):
@@ -36,8 +37,8 @@ class PlantedISR(InternalSocialReward):
         # By default the members disagree the more, the greater the number.
         self._members = members or (lambda number: number, lambda number: -number)
 
-    def predict(self, observations: Any, actions: Any) -> Array:
+    def predict(self, observations: Any, *others: Any) -> Array:
         return self._reward(observations[:, 0])
 
-    def predict_members(self, observations: Any, actions: Any) -> Array:
+    def predict_members(self, observations: Any, *others: Any) -> Array:
         return np.stack([member(observations[:, 0]) for member in self._members])

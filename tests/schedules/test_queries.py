@@ -9,6 +9,7 @@ import pytest
 
 from sb3_isr import AllQueries, InternalSocialReward, RandomQueries, UncertaintyQueries
 from sb3_isr.labels import LabelRange, QueryPool
+from sb3_isr.labels.label_range import LabelRanges
 from sb3_isr.schedules.queries import query_schedule
 from tests.schedules.planted_isr import BOX, DISCRETE, PlantedISR, transitions
 
@@ -54,7 +55,7 @@ def test_disagreement_of_rewards_counts_before_disagreement_of_outputs() -> None
         lambda number: np.where(number == 1, -1, number + 50),
         limit_to_labels="values",
     )
-    isr.label_range = LabelRange(-3.0, 3.0, (-3.0, 3.0))
+    isr.label_ranges = LabelRanges.both(LabelRange(-3.0, 3.0, (-3.0, 3.0)))
     assert queried(UncertaintyQueries(), 1, isr, [2, 1, 4]) == [1]
 
 

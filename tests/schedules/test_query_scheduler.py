@@ -26,6 +26,7 @@ from sb3_isr import (
     VecISRReward,
 )
 from sb3_isr.labels import LabelRange, QueryPool
+from sb3_isr.labels.label_range import LabelRanges
 from sb3_isr.schedules.presence import PresenceSchedule, presence_schedule
 from sb3_isr.schedules.queries import QuerySchedule
 from sb3_isr.schedules.query_scheduler import QueryScheduler, make_scheduler
@@ -40,7 +41,7 @@ def scheduler(schedule: QuerySchedule, presence: str) -> QueryScheduler:
 
 
 def n_labels(labels: LabelBatch | None) -> int:
-    return 0 if labels is None else len(labels.actions)
+    return 0 if labels is None else len(labels.social_rewards)
 
 
 # The scheduler by itself.
@@ -193,7 +194,8 @@ def test_an_isr_that_predicts_no_praise_is_corrected_by_queries() -> None:
     def predicted() -> list[float]:
         """R_i of the praised step, and of another one."""
         observations = np.array([[0, 3], [0, 1]], np.float32)
-        rewards: list[float] = callback.isr.predict(observations, np.zeros(2, int)).tolist()
+        outcome = observations + np.array([0, 1], np.float32), np.array([True, False])
+        rewards: list[float] = callback.isr.predict(observations, np.zeros(2, int), *outcome).tolist()
         return rewards
 
     assert predicted() == pytest.approx([0.0, 0.0], abs=0.5)
@@ -207,7 +209,7 @@ def test_environments_in_other_processes_are_queried_and_get_the_trained_isr() -
     """The given ISR is limited to labels that only a reproaching caregiver would give."""
     venv = SubprocVecEnv([lambda: ISRRewardWrapper(Monitor(ScriptedEnv(SCRIPTS[0], truncates=True)))])
     isr = InternalSocialReward(venv.observation_space, venv.action_space, net_arch=(4,), device="cpu")
-    isr.label_range = LabelRange(-9.0, -8.0)
+    isr.label_ranges = LabelRanges.both(LabelRange(-9.0, -8.0))
     queries = RandomQueries(12, attended_fraction=0.0, n_rounds=1)
     callback = ISRCallback("never", queries, isr=isr, trainer_kwargs={"gradient_steps": 100})
     ppo(venv).learn(64, callback=callback)
@@ -226,7 +228,7 @@ def test_queries_are_spread_over_the_environments() -> None:
     venv = DummyVecEnv([partial(make, number) for number in range(4)])
     callback = make_callback("leave_at_0.5", RandomQueries(40))
     ppo(venv).learn(256, callback=callback)
-    numbers = np.asarray(callback.store.labels().observations)[:, 0].astype(int)
+    numbers = np.asarray(callback.store.labels().transitions.observations)[:, 0].astype(int)
     assert len(numbers) == 40
     assert min(np.bincount(numbers, minlength=4)) >= 5
 
@@ -237,7 +239,8 @@ def test_a_resumed_training_makes_the_queries_that_the_whole_one_makes(tmp_path:
         return checkpoint, make_callback("leave_at_0.25", UncertaintyQueries(40, n_rounds=4), callback=checkpoint)
 
     def labels(callback: ISRCallback) -> list[Any]:
-        return [np.asarray(part).tolist() for part in callback.store.labels()]
+        transitions, social_rewards = callback.store.labels()
+        return [np.asarray(part).tolist() for part in (*transitions, social_rewards)]
 
     _, whole = make("whole")
     ppo(VecISRReward(scripted_vec_env(SCRIPTS))).learn(256, callback=whole)

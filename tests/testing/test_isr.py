@@ -15,6 +15,7 @@ from torch import nn
 
 from sb3_isr import PAPER_ISR, GridCNN, GridOneHot, InternalSocialReward
 from sb3_isr.labels import LabelRange
+from sb3_isr.labels.label_range import LabelRanges
 from sb3_isr.testing import ConformanceError, check_isr
 from tests.isr.some_spaces import ACTIONS, BOX, GRID, MINIGRID
 from tests.isr.some_spaces import OBSERVATIONS as SPACES
@@ -41,7 +42,7 @@ GRID_ONE_HOT: dict[str, Any] = {"features_extractor_class": GridOneHot, "normali
 def test_isrs_in_the_coin_game(kwargs: dict[str, Any]) -> None:
     env = gym.make("sb3_isr/CoinGame-v0")
     isr = InternalSocialReward(env.observation_space, env.action_space, **kwargs)
-    isr.label_range = LabelRange(0.0, 0.4)
+    isr.label_ranges = LabelRanges.both(LabelRange(0.0, 0.4))
     check_isr(isr, env)
 
 
@@ -176,7 +177,7 @@ def unpicklable() -> InternalSocialReward:
 
 def wide_prediction() -> InternalSocialReward:
     isr = isr_with(Extractor)
-    isr.predict = lambda observations, actions: np.zeros((len(actions), 1))  # type: ignore[method-assign]
+    isr.predict = lambda observations, actions, *outcome: np.zeros((len(actions), 1))  # type: ignore[method-assign]
     return isr
 
 
@@ -185,7 +186,7 @@ def wide_prediction() -> InternalSocialReward:
     [
         (wide_prediction, r"float32 array \[16\] for 16 transitions, got float64 \[16, 1\]"),
         (partial(isr_with, Infinite), "R_i must be finite"),
-        (partial(isr_with, Doubling), "must not modify observations and actions.*; compute out of place"),
+        (partial(isr_with, Doubling), "must not modify transitions.*; compute out of place"),
         (partial(isr_with, RunningMean), "predict must not modify the ISR"),
         (partial(isr_with, Noisy), "predict must not modify the ISR"),
         (trained_mode, r"predict must not modify the ISR.*call isr.eval\(\)"),

@@ -19,15 +19,19 @@ SCRIPTS: list[Script] = [
 ]
 
 
-def internal_reward(observations: Observations, actions: Array) -> Array:
-    """R_i that tells observation and action apart: 100 number + 10 step + action."""
+def internal_reward(
+    observations: Observations, actions: Array, next_observations: Observations, terminated: Array
+) -> Array:
+    """R_i that tells transitions apart: 100 number + 10 step + action, 1000 next step and 10,000 if it terminates."""
     assert isinstance(observations, np.ndarray)
-    return np.asarray(100 * observations[:, 0] + 10 * observations[:, 1] + actions)
+    assert isinstance(next_observations, np.ndarray)
+    known = 100 * observations[:, 0] + 10 * observations[:, 1] + actions
+    return np.asarray(known + 1000 * next_observations[:, 1] + 10_000 * terminated)
 
 
 def constant(value: float) -> InternalReward:
     """R_i that is the same everywhere."""
-    return lambda observations, actions: np.full(len(actions), value)
+    return lambda observations, actions, *outcome: np.full(len(actions), value)
 
 
 def connected(

@@ -17,7 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from sb3_isr import ISRCallback, ISRRewardWrapper, LabelBatch, VecISRReward
-from sb3_isr.common.batches import Array
+from sb3_isr.common.batches import Array, Observations
 from tests.scripted_env import Script, Told, labels_by_hand, scripted_vec_env, utilities_by_hand
 
 # Sixty-four processes that each import torch and sb3-isr take minutes; forked from one that has them they take seconds.
@@ -81,9 +81,9 @@ def tiny(algorithm: type[BaseAlgorithm], env: VecEnv, **kwargs: Any) -> BaseAlgo
 
 
 def internalizing(presence: Any = "leave_at_0.5", learning_rate: float = 1e-2, **kwargs: Any) -> ISRCallback:
-    """A callback whose ISR is tiny too; with a learning rate of 0 its R_i never changes."""
+    """A callback whose ISR is tiny too; with a learning rate of 1e-30 its R_i never changes."""
     if "isr" not in kwargs:
-        kwargs["isr_kwargs"] = {"net_arch": (16,), "limit_to_labels": "no"}
+        kwargs["isr_kwargs"] = {"net_arch": (16,), "limit_to_labels": "no", "standardize": False}
     trainer_kwargs = {"gradient_steps": 5, "learning_rate": learning_rate}
     return ISRCallback(presence, trainer_kwargs=trainer_kwargs, store_kwargs={"held_out": 0.0}, **kwargs)
 
@@ -127,10 +127,14 @@ def stored(callback: ISRCallback) -> list[Any]:
 
 def in_order(labels: LabelBatch) -> list[Any]:
     """Labels as a sorted list: from several processes they come one process after the other."""
-    observations, actions, social_rewards = labels
-    parts = [observations[key] for key in sorted(observations)] if isinstance(observations, dict) else [observations]
-    columns = [np.reshape(part, (len(social_rewards), -1)) for part in (*parts, actions, social_rewards)]
+    (observations, actions, next_observations, terminated), social_rewards = labels
+    parts = [*_by_key(observations), actions, *_by_key(next_observations), terminated, social_rewards]
+    columns = [np.reshape(part, (len(social_rewards), -1)) for part in parts]
     return sorted(np.concatenate(columns, axis=1).tolist())
+
+
+def _by_key(observations: Observations) -> list[Array]:
+    return [observations[key] for key in sorted(observations)] if isinstance(observations, dict) else [observations]
 
 
 def weights(module: torch.nn.Module) -> list[float]:

@@ -1,12 +1,14 @@
 """The composer: utilities by hand, and what a wrapper does while nothing is connected."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sb3_isr import InternalSocialReward, VecISRReward
-from sb3_isr.common.batches import Array, Observations
+from sb3_isr.common.batches import Array
+from sb3_isr.labels import Transitions
 from tests.scripted_env import scripted_vec_env
 from tests.wrappers.connected import SCRIPTS, connected, internal_reward, utilities_of
 
@@ -19,12 +21,13 @@ def test_utility_while_the_caregiver_is_present() -> None:
 def test_utility_while_the_caregiver_is_absent() -> None:
     # R_e + R_i; an episode of the first environment has two steps, so its third step is step 0 again.
     utilities = utilities_of(connected(0.0), 3)
-    np.testing.assert_array_equal(utilities, [[-0.25 + 1, 0.5 + 102], [-0.25 + 11, 112], [-0.25 + 1, 0.25 + 122]])
+    by_hand = [[-0.25 + 1001, 0.5 + 1102], [-0.25 + 12011, 2112], [-0.25 + 1001, 0.25 + 13122]]
+    np.testing.assert_array_equal(utilities, by_hand)
 
 
 def test_coefficient() -> None:
     utilities = utilities_of(connected(0.0, coefficient=0.5), 1)
-    np.testing.assert_array_equal(utilities[0], [-0.25 + 0.5, 0.5 + 51])
+    np.testing.assert_array_equal(utilities[0], [-0.25 + 500.5, 0.5 + 551])
     utilities = utilities_of(connected(0.0, coefficient=0.0), 3)
     np.testing.assert_array_equal(utilities, [[-0.25, 0.5], [-0.25, 0.0], [-0.25, 0.25]])
 
@@ -32,14 +35,14 @@ def test_coefficient() -> None:
 def test_internal_rewards_of_the_last_step_are_known_where_the_caregiver_is_absent() -> None:
     venv = connected(0.0, coefficient=2.0)
     utilities_of(venv, 2)
-    np.testing.assert_array_equal(venv.composer.last_internal_rewards, [22, 224])
+    np.testing.assert_array_equal(venv.composer.last_internal_rewards, [24022, 4224])
     venv.composer.update(internal_reward, 1.0, 1.0)
     utilities_of(venv, 1)  # an episode of the first environment starts, the second one goes on
-    np.testing.assert_array_equal(venv.composer.last_internal_rewards, [np.nan, 122])
+    np.testing.assert_array_equal(venv.composer.last_internal_rewards, [np.nan, 13122])
 
 
 def test_internal_rewards_are_not_computed_while_all_environments_are_attended() -> None:
-    def computed(observations: Observations, actions: Array) -> Array:
+    def computed(*transitions: Any) -> Array:
         raise AssertionError("computed")
 
     utilities_of(connected(1.0, reward=computed), 1)
@@ -74,20 +77,21 @@ def test_a_pickled_composer_holds_its_records_and_not_the_callbacks_isr() -> Non
     venv = connected(1.0)
     utilities_of(venv, 3)
     unpickled = pickle.loads(pickle.dumps(venv.composer))
-    assert len(unpickled.collect().labels.actions) == 4
+    assert len(unpickled.collect().labels.social_rewards) == 4
     rewards = np.array([1.0, 2.0])
     none = np.zeros(2, bool)
-    assert unpickled.compose(np.zeros((2, 2)), np.zeros(2), rewards, none, [{}, {}]) is rewards  # unconnected
+    nowhere = Transitions(np.zeros((2, 2)), np.zeros(2), np.zeros((2, 2)), none)
+    assert unpickled.compose(nowhere, rewards, none, [{}, {}]) is rewards  # unconnected
 
     own = VecISRReward(scripted_vec_env(SCRIPTS), isr=_isr())
     observations = own.reset()
     assert isinstance(observations, np.ndarray)
     unpickled = pickle.loads(pickle.dumps(own.composer))
-    np.testing.assert_allclose(
-        unpickled.compose(observations, np.array([1, 2]), np.array([-0.25, 0.5]), none, [{}, {}]),
-        own.step(np.array([1, 2]))[1],
-        rtol=1e-6,
-    )
+    next_observations, utilities, *_ = own.step(np.array([1, 2]))
+    assert isinstance(next_observations, np.ndarray)
+    transitions = Transitions(observations, np.array([1, 2]), next_observations, none)
+    expected = unpickled.compose(transitions, np.array([-0.25, 0.5]), none, [{}, {}])
+    np.testing.assert_allclose(utilities, expected, rtol=1e-6)
 
 
 def _isr() -> InternalSocialReward:

@@ -75,7 +75,7 @@ def test_nor_is_it_kept_for_queries_or_as_a_label() -> None:
             venv.step(np.zeros(2, int))
         labels, unattended, _ = venv.composer.collect()
         assert len(unattended or ()) == (8 if probability == 0.0 else 0)
-        assert (0 if labels is None else len(labels.actions)) == (0 if probability == 0.0 else 8)
+        assert (0 if labels is None else len(labels.social_rewards)) == (0 if probability == 0.0 else 8)
 
 
 def test_environments_that_reset_in_the_same_step_have_no_such_step() -> None:

@@ -99,20 +99,23 @@ def test_a_label_is_not_paired_with_the_next_observation(
     callback = internalizing("always")
     tiny(algorithm, outside(VecISRReward(OneBuffer(space)))).learn(48, callback=callback)
     labels = callback.store.labels()
-    parts = labels.observations.values() if isinstance(labels.observations, dict) else [labels.observations]
-    for part in parts:
+    seen, _, seen_next, _ = labels.transitions
+    for part in seen.values() if isinstance(seen, dict) else [seen]:
         np.testing.assert_array_equal(part[:, 0], labels.social_rewards)
+    for part in seen_next.values() if isinstance(seen_next, dict) else [seen_next]:
+        # This environment does not tell its last observation.
+        np.testing.assert_array_equal(part[:, 0], (labels.social_rewards + 1) % 4)
     assert set(labels.social_rewards) == {0.0, 1.0, 2.0, 3.0}
 
 
 def test_an_action_is_stored_as_it_was_told_and_not_as_it_was_written_over() -> None:
     venv = VecISRReward(OneBuffer())
     venv.reset()
-    venv.composer.connect(lambda observations, actions: np.zeros(2), 1.0)
+    venv.composer.connect(lambda *transitions: np.zeros(2), 1.0)
     venv.step(np.ones(2, int))
     labels = venv.composer.collect().labels
     assert labels is not None
-    assert labels.actions.tolist() == [1, 1]
+    assert labels.transitions.actions.tolist() == [1, 1]
 
 
 class InPlaceEnv(gym.Env[Any, Any]):
@@ -142,9 +145,11 @@ class DoublesOne(gym.ObservationWrapper[Any, Any, Any]):
 def test_nor_by_a_wrapper_in_each_environment() -> None:
     callback = internalizing("always")
     tiny(PPO, DummyVecEnv([lambda: DoublesOne(ISRRewardWrapper(InPlaceEnv()))])).learn(24, callback=callback)
-    labels = callback.store.labels()
-    assert isinstance(labels.observations, np.ndarray)
-    np.testing.assert_array_equal(labels.observations[:, 0], labels.social_rewards)
+    (observations, _, next_observations, _), social_rewards = callback.store.labels()
+    assert isinstance(observations, np.ndarray)
+    assert isinstance(next_observations, np.ndarray)
+    np.testing.assert_array_equal(observations[:, 0], social_rewards)
+    np.testing.assert_array_equal(next_observations[:, 0], social_rewards + 1)
 
 
 def test_a_caregiver_may_keep_the_transitions_that_it_sees() -> None:
@@ -158,7 +163,7 @@ def test_a_caregiver_may_keep_the_transitions_that_it_sees() -> None:
 
 def test_enjoy_prints_the_internal_return_of_what_was_observed(capsys: pytest.CaptureFixture[str]) -> None:
     enjoy = pytest.importorskip("sb3_isr.zoo.enjoy", reason="RL Zoo is an extra")
-    isr = SimpleNamespace(predict=lambda observations, actions: 10 * observations[:, 0])
+    isr = SimpleNamespace(predict=lambda observations, *others: 10 * observations[:, 0])
     venv = enjoy.RewardPrinter(OneBuffer(), isr)
     venv.reset()
     for _ in range(4):

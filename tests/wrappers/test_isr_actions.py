@@ -57,7 +57,7 @@ class UndeclaringEnv(ScriptedEnv):
         return *result, {**info, "isr_action": np.array([action, 0])}
 
 
-def internal_reward(observations: Observations, actions: Array) -> Array:
+def internal_reward(observations: Observations, actions: Array, *outcome: Any) -> Array:
     """10 times the learner's action, and the step."""
     return np.asarray(10 * actions[:, 0] + actions[:, 1])
 
@@ -95,7 +95,7 @@ def test_internal_rewards_and_labels_are_of_the_actions_that_the_isr_is_given(ma
     for _ in range(2):
         venv.step(np.array([2, 1]))
     labels = [record.labels for record in collect(venv) if record.labels is not None]
-    isr_actions = np.concatenate([batch.actions for batch in labels]).tolist()
+    isr_actions = np.concatenate([batch.transitions.actions for batch in labels]).tolist()
     assert sorted(isr_actions) == [[1, 0], [2, 0], [2, 1]]
     venv.close()
 
@@ -112,8 +112,8 @@ def test_the_learner_keeps_its_own_action_space(make: Any, tmp_path: Path) -> No
     isr = InternalSocialReward.load(tmp_path / "isr.safetensors")
     venv = VecISRReward(scripted_vec_env(SCRIPTS, env_cls=ProvidingEnv), isr=isr)
     venv.reset()
-    observation = np.array([[0, 0], [1, 0]], np.float32)
-    expected = np.array([0.5, 0.25]) + isr.predict(observation, np.array([[2, 0], [1, 0]]))
+    seen = np.array([[0, 0], [1, 0]], np.float32), np.array([[2, 0], [1, 0]])
+    expected = np.array([0.5, 0.25]) + isr.predict(*seen, np.array([[0, 1], [1, 1]], np.float32), np.zeros(2, bool))
     np.testing.assert_allclose(venv.step(np.array([2, 1]))[1], expected, rtol=1e-6)
     with pytest.raises(ValueError, match=r"MultiDiscrete.*got .*Discrete\(3\)"):
         VecISRReward(scripted_vec_env(SCRIPTS), isr=isr)
@@ -136,8 +136,8 @@ def test_a_resumed_run_continues_with_the_actions_of_the_isr(tmp_path: Path) -> 
     labels = run(320).store
     assert labels.n_added > 96
     for batch in labels.held_out_batches():
-        assert batch.actions.shape[1:] == (2,)
-        assert batch.actions.any(axis=0).all(), "both have done something"
+        assert batch.transitions.actions.shape[1:] == (2,)
+        assert batch.transitions.actions.any(axis=0).all(), "both have done something"
 
 
 def test_relabelling_is_refused_since_the_buffer_holds_the_learners_actions() -> None:
@@ -166,7 +166,12 @@ def test_a_key_without_a_space_or_a_space_without_a_key_is_refused(make: Any, en
 @pytest.mark.parametrize("algorithm", [PPO, DQN])
 def test_learners_of_the_prosocial_game_internalize(algorithm: Any) -> None:
     """In the game itself: the caregiver's actions make a difference to the ISR."""
-    network = {"features_extractor_class": GridOneHot, "normalize_images": False}
+    codes = {"codes": [[2, 6], [2], [1, 2, 3], [6], [1]]}
+    network = {
+        "features_extractor_class": GridOneHot,
+        "features_extractor_kwargs": codes,
+        "normalize_images": False,
+    }
     env = gym.make("sb3_isr/Prosocial-v0", max_steps=20).unwrapped
     assert isinstance(env, ProsocialEnv)
     venv = VecISRReward(DummyVecEnv([lambda: gym.make("sb3_isr/Prosocial-v0", max_steps=20)] * 2))
@@ -180,7 +185,8 @@ def test_learners_of_the_prosocial_game_internalize(algorithm: Any) -> None:
     assert callback.isr.action_space == env.isr_action_space
     assert 100 <= callback.store.n_added <= 160
     observations, _ = env.reset(seed=0)
-    by_caregiver = callback.isr.predict(np.repeat(observations[None], 6, 0), np.array([[0, a] for a in range(6)]))
+    seen = np.repeat(observations[None], 6, 0)
+    by_caregiver = callback.isr.predict(seen, np.array([[0, a] for a in range(6)]), seen, np.zeros(6, bool))
     assert len(set(by_caregiver)) == 6
 
 

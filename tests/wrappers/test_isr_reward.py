@@ -36,9 +36,9 @@ def test_it_composes_and_records_as_the_vectorized_wrapper_does() -> None:
     for name in ("labels", "unattended"):
         parts, whole = [getattr(record, name) for record in (first, second)], getattr(together, name)
         for i, part in enumerate(parts):
-            of_one = whole.observations[:, 0] == i
-            np.testing.assert_array_equal(part.observations, whole.observations[of_one])
-            np.testing.assert_array_equal(part.actions, whole.actions[of_one])
+            of_one = whole.transitions.observations[:, 0] == i
+            for mine, expected in zip(part.transitions, whole.transitions.select(of_one), strict=True):
+                np.testing.assert_array_equal(mine, expected)
     states = [rng.bit_generator.state for rng in venv.env_method("isr_rng")]
     assert states == [rng.bit_generator.state for rng in vectorized.composer.attendance.rngs]
     venv.env_method("isr_disconnect")

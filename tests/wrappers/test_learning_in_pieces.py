@@ -58,7 +58,7 @@ def test_learning_in_pieces_is_learning_at_once(make: Make, algorithm: type[Base
 @here_or_forked
 def test_presence_continues_in_mid_episode_from_one_piece_to_the_next(make: Make, vec_env_cls: Any) -> None:
     with closing(make(FOUR, vec_env_cls=vec_env_cls)) as venv:
-        callback, rewards = internalizing("leave_at_0.7", learning_rate=0.0), Rewards()
+        callback, rewards = internalizing("leave_at_0.7", learning_rate=1e-30), Rewards()
         model = tiny(DQN, venv)
         # It leaves after 7 of 10 steps, and stays for the episode's last one: the third episode starts without it.
         model.learn(10, callback=[callback, rewards])
@@ -92,7 +92,7 @@ def test_another_environment_between_two_pieces(
         closing(make(FOUR, vec_env_cls=vec_env_cls)) as first,
         closing(make(mirrored, vec_env_cls=vec_env_cls)) as other,
     ):
-        callback, rewards = internalizing(learning_rate=0.0), Rewards()
+        callback, rewards = internalizing(learning_rate=1e-30), Rewards()
         model = tiny(DQN, first)
         model.learn(24, callback=[callback, rewards])
         told_first = told_by(model)[0]
@@ -151,7 +151,7 @@ def test_a_caregiver_who_returns_gives_more_labels_and_the_isr_is_trained_at_eac
     """Of 64 steps it is there for 32, gone for 8, back for 8, gone for 8, back for 8."""
     callback = Trainings(
         "visits_0.5_0.25_0.125",
-        isr_kwargs={"net_arch": (16,)},
+        isr_kwargs={"net_arch": (16,), "limit_to_labels": "no"},
         trainer_kwargs={"gradient_steps": 5, "learning_rate": 1e-2},
         store_kwargs={"held_out": 0.0},
     )

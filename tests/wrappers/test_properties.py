@@ -24,7 +24,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper,
 
 from sb3_isr import ISRRewardWrapper, PraiseCaregiver, SocialRewardWrapper, VecISRReward
 from sb3_isr.common.batches import Array, Observations, copy_batch
-from tests.scripted_env import ScriptedEnv, Told, labels_by_hand
+from tests.scripted_env import ScriptedEnv, Told, labels_by_hand, transitions_by_hand
 from tests.wrappers.learners import Rewards, in_order, internalizing, stored, told_by, weights
 
 N_EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "18"))
@@ -57,7 +57,11 @@ AS_LABEL = [float, np.float32, np.float64, np.array, lambda x: np.array([x]), la
 
 
 class Reusing(ScriptedEnv):
-    """May write into what it gave and took, and gives labels in any form."""
+    """
+    May write into what it gave and took, and gives labels in any form.
+
+    It does not write at a reset: SB3's DummyVecEnv hands over an episode's last observation without a copy.
+    """
 
     def __init__(self, *args: Any, reuses: bool, as_label: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,8 +77,8 @@ class Reusing(ScriptedEnv):
         return self.given
 
     def reset(self, **kwargs: Any) -> Any:
-        observation, info = super().reset(**kwargs)
-        return self.give(observation), info
+        self.given, info = super().reset(**kwargs)
+        return self.given, info
 
     def step(self, action: Any) -> Any:
         observation, reward, terminated, truncated, info = super().step(action)
@@ -183,19 +187,19 @@ def composers(venv: VecEnv) -> list[Any]:
     return [env.get_wrapper_attr("_composer") for env in venv.envs]
 
 
-def internal_reward(observations: Observations, actions: Array) -> Array:
-    """R_i that depends on all numbers of observation and action."""
-    parts = observations.values() if isinstance(observations, dict) else [observations]
-    columns = [np.reshape(part, (len(actions), -1)).astype(float) for part in (*parts, actions)]
+def internal_reward(
+    observations: Observations, actions: Array, next_observations: Observations, terminated: Array
+) -> Array:
+    """R_i that depends on all numbers of a transition."""
+    seen = [part.values() if isinstance(part, dict) else [part] for part in (observations, next_observations)]
+    parts = [*seen[0], *seen[1], actions, terminated]
+    columns = [np.reshape(part, (len(actions), -1)).astype(float) for part in parts]
     together = np.concatenate(columns, axis=1)
     return together @ (1 + np.arange(together.shape[1])) / 64
 
 
 def of_one(t: Told) -> float:
-    observation = t.observation
-    batch = {k: np.array(v)[None] for k, v in observation.items()} if isinstance(observation, dict) else None
-    batched: Observations = np.array(observation)[None] if batch is None else batch
-    return float(internal_reward(batched, np.array(t.action)[None])[0])
+    return float(internal_reward(*transitions_by_hand([t]))[0])
 
 
 @slowly

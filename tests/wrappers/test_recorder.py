@@ -15,8 +15,11 @@ def test_labelled_transitions_are_recorded_and_no_others() -> None:
     labels = venv.composer.collect().labels
     assert labels is not None
     # Environment 0 has a label at each step, environment 1 only at its step 1. No key is no label: not a label of 0.
-    np.testing.assert_array_equal(labels.observations, [[0, 0], [0, 1], [1, 1], [0, 0]])
-    np.testing.assert_array_equal(labels.actions, [1, 1, 2, 1])
+    transitions = labels.transitions
+    np.testing.assert_array_equal(transitions.observations, [[0, 0], [0, 1], [1, 1], [0, 0]])
+    np.testing.assert_array_equal(transitions.actions, [1, 1, 2, 1])
+    np.testing.assert_array_equal(transitions.next_observations, [[0, 1], [0, 2], [1, 2], [0, 1]])
+    np.testing.assert_array_equal(transitions.terminated, [False, True, False, False])
     np.testing.assert_array_equal(labels.social_rewards, [0.0, 1.0, -2.0, 0.0])
     assert labels.social_rewards.dtype == np.float32
     assert venv.composer.collect().labels is None
@@ -46,8 +49,11 @@ def test_unattended_transitions_are_recorded_only_where_they_are_of_use() -> Non
             assert record.unattended is None
             continue
         assert record.unattended is not None
-        np.testing.assert_array_equal(record.unattended.observations, [[0, 0], [1, 0], [0, 1], [1, 1]])
-        np.testing.assert_array_equal(record.unattended.actions, [1, 2, 1, 2])
+        transitions = record.unattended.transitions
+        np.testing.assert_array_equal(transitions.observations, [[0, 0], [1, 0], [0, 1], [1, 1]])
+        np.testing.assert_array_equal(transitions.actions, [1, 2, 1, 2])
+        np.testing.assert_array_equal(transitions.next_observations, [[0, 1], [1, 1], [0, 2], [1, 2]])
+        np.testing.assert_array_equal(transitions.terminated, [False, False, True, False])
         # The caregiver has no answer about the first step of environment 1.
         answers: LabelBatch = record.unattended.answerable().query(np.arange(3))
         np.testing.assert_array_equal(answers.social_rewards, [0.0, 1.0, -2.0])
@@ -61,7 +67,7 @@ def test_each_transition_is_either_a_label_or_unattended() -> None:
     labels, unattended, _ = venv.composer.collect()
     assert labels is not None
     assert unattended is not None
-    assert len(labels.actions) == (utilities == 1.0).sum()
+    assert len(labels.social_rewards) == (utilities == 1.0).sum()
     assert len(unattended) == (utilities == 0.0).sum()
     assert 0 < len(unattended) < 80
 

@@ -28,7 +28,7 @@ def test_int_rewards_from_subprocesses_take_fractions(start_method: str) -> None
     venv = VecISRReward(SubprocVecEnv([IntEnv, IntEnv], start_method=start_method))
     try:
         venv.reset()
-        venv.composer.connect(lambda observations, actions: np.array([0.25, 0.75]), 0.0)
+        venv.composer.connect(lambda *transitions: np.array([0.25, 0.75]), 0.0)
         rewards = venv.step(np.array([0, 0]))[1]
         np.testing.assert_array_equal(rewards, [0.25, 0.75])
         rewards[0] += 0.5  # as PPO does at a timeout
@@ -41,9 +41,9 @@ def test_an_isr_of_its_own_is_connected_for_good() -> None:
     venv = scripted_vec_env(SCRIPTS)
     isr = InternalSocialReward(venv.observation_space, venv.action_space)
     wrapped = VecISRReward(venv, isr=isr)
-    observations = wrapped.reset()
-    assert isinstance(observations, np.ndarray)
-    expected = isr.predict(observations, np.array([1, 2])) + np.array([-0.25, 0.5])
+    transitions = np.array([[0, 0], [1, 0]]), np.array([1, 2]), np.array([[0, 1], [1, 1]]), np.zeros(2, bool)
+    expected = isr.predict(*transitions) + np.array([-0.25, 0.5])
+    wrapped.reset()
     np.testing.assert_allclose(wrapped.step(np.array([1, 2]))[1], expected, rtol=1e-6)
     with pytest.raises(ValueError, match=r"ISRCallback\(presence=\.\.\., isr=isr\)"):
         wrapped.composer.connect(internal_reward, 1.0)
@@ -80,8 +80,8 @@ class DictEnv(gym.ObservationWrapper[Any, Any, Any]):
 
 
 def test_dict_observations() -> None:
-    def of_step(observations: Any, actions: Array) -> Array:
-        return np.asarray(observations["step"] + 0.5)
+    def of_step(observations: Any, actions: Array, next_observations: Any, terminated: Array) -> Array:
+        return np.asarray(observations["step"] + 10 * next_observations["step"] + 100 * terminated)
 
     venv, env = VecISRReward(make_vec_env(DictEnv, n_envs=2)), ISRRewardWrapper(DictEnv())
     venv.reset()
@@ -89,8 +89,9 @@ def test_dict_observations() -> None:
     venv.composer.connect(of_step, 0.0)
     env.isr_connect(of_step, 0.0, 1.0, np.random.default_rng(0), False)
     for step in (0, 1):
-        assert venv.step(np.array([0, 0]))[1].tolist() == [-0.25 + step + 0.5] * 2
-        assert env.step(0)[1] == -0.25 + step + 0.5
+        expected = -0.25 + step + 10 * (step + 1) + 100 * (step == 1)
+        assert venv.step(np.array([0, 0]))[1].tolist() == [expected] * 2
+        assert env.step(0)[1] == expected
 
 
 def test_action_masks_are_still_reachable() -> None:

@@ -56,12 +56,24 @@ def test_wrappers_outside_change_what_the_learner_sees_and_neither_utilities_nor
 def stacked(told: list[Told]) -> list[Told]:
     """As seen through VecFrameStack: before an episode's first observation there is nothing."""
     previous = [np.zeros(2) if t.step == 0 else told[i - 1].observation for i, t in enumerate(told)]
-    return [t._replace(observation=np.append(before, t.observation)) for before, t in zip(previous, told, strict=True)]
+    return [
+        t._replace(
+            observation=np.append(before, t.observation),
+            next_observation=np.append(t.observation, t.next_observation),
+        )
+        for before, t in zip(previous, told, strict=True)
+    ]
 
 
 def transposed(told: list[Told]) -> list[Told]:
     """As seen through VecTransposeImage."""
-    return [t._replace(observation=t.observation.transpose(2, 0, 1)) for t in told]
+    return [
+        t._replace(
+            observation=t.observation.transpose(2, 0, 1),
+            next_observation=t.next_observation.transpose(2, 0, 1),
+        )
+        for t in told
+    ]
 
 
 @pytest.mark.filterwarnings("ignore:The environment is already wrapped with a `Monitor`")
