@@ -208,7 +208,7 @@ def doubt(isr: InternalSocialReward, transitions: Transitions) -> float:
     assert isr.label_range is not None
     assert isr.label_ranges is not None
     predictions = isr.predict_members(*transitions)
-    nearest = isr.label_ranges.limit(predictions, transitions.terminated, to_values=True)
+    nearest = isr.label_ranges.nearest(predictions, transitions.terminated)
     distance = np.abs(predictions - nearest).mean(axis=0) + predictions.std(axis=0)
     paid = np.maximum(isr.predict(*transitions) - isr.label_range.low, 0.0)
     return float((paid * distance).sum() / paid.sum()) / isr.label_range.width if paid.any() else 0.0

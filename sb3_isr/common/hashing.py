@@ -17,6 +17,8 @@ def hash_rows(arrays: Sequence[Array]) -> Array:
     :return: uint64 ``[n]``, the same for equal rows and (but for a chance of about 2**-56 each) for no others.
     """
     hashes = np.zeros(len(arrays[0]), np.uint64)
+    if not len(hashes):
+        return hashes
     for number, part in enumerate(arrays):
         rows = np.ascontiguousarray(part).reshape(len(part), -1).view(np.uint8)
         # The same weights at every call, but others for each part: equal bytes in two parts must not cancel out.

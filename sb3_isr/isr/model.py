@@ -64,9 +64,10 @@ class InternalSocialReward(nn.Module):
         trained on.
     :param n_members: Number of MLPs; they share the features extractor.
     :param pessimism: Number of standard deviations over the members that is subtracted from their mean.
-    :param limit_to_labels: Limits ``R_i`` to what the caregiver has given: "range" clips it to the range of the labels;
-        "values" replaces it by the nearest label, if there were few (praise or none, say; not where rewards are
-        stochastic); "no" leaves the network's output as it is.
+    :param limit_to_labels: Limits ``R_i`` to what the caregiver has given, for steps that terminate an episode and for
+        the others: "values" replaces it by the nearest label, if there were few (praise or none, say) and the ISR tells
+        them apart, and otherwise clips it to the range of the labels; "range" always clips it; "no" leaves the
+        network's output as it is.
     :param seed: Seeds the initial weights; the global generators are left as they were.
     :param device: As in Stable-Baselines3.
     :param encoding: 1 for sb3-isr 0.1's encoding of numbers, which is blind to actions where their bounds are wide.
@@ -91,7 +92,7 @@ class InternalSocialReward(nn.Module):
         standardize: bool = True,
         n_members: int = 1,
         pessimism: float = 0.0,
-        limit_to_labels: Limit = "range",
+        limit_to_labels: Limit = "values",
         seed: int = 0,
         device: torch.device | str = "auto",
         encoding: Literal[1, 2] = 2,

@@ -10,7 +10,7 @@ import torch
 
 from sb3_isr.common.arguments import MAX_SEED, flag, number, plain, whole_number
 from sb3_isr.common.randomness import private_torch_generator
-from sb3_isr.isr.held_out import HeldOut, evaluate
+from sb3_isr.isr.held_out import HeldOut, evaluate, held_out_predictions
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.store import LabelStore
 
@@ -68,7 +68,7 @@ class ISRTrainer:
     def __init__(
         self,
         isr: InternalSocialReward,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
         gradient_steps: int = 2000,
@@ -124,7 +124,14 @@ class ISRTrainer:
         assert best_weights is not None
         isr.load_state_dict(best_weights)
         self.n_trainings += 1
+        self._recognize_values(store)
+        best = evaluate(isr, store)
         return TrainingMetrics(train_loss, best, len(store), n_cycles * self.gradient_steps)
+
+    def _recognize_values(self, store: LabelStore) -> None:
+        ranges = self.isr.label_ranges
+        if store.n_held_out and ranges is not None:
+            self.isr.label_ranges = ranges.recognize(*held_out_predictions(self.isr, store))
 
     def _cycle(self, store: LabelStore) -> float:
         """Returns the mean squared error of the last tenth of the batches."""
@@ -192,6 +199,7 @@ class ISRTrainer:
         # The ranges cover the labels that the ISR was trained on before, too.
         before, new = isr.label_ranges, store.label_ranges
         isr.label_ranges = new if before is None or new is None else before.union(new)
+        # Not recognized yet: the error of clipped predictions tells small improvements.
         if isr.scales is not None:
             batch, weights = store.sample(N_MEASURED)
             inputs = [isr.inputs(*isr.tensors(*part)) for part in batch.transitions.parts()]

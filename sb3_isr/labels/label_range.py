@@ -18,6 +18,8 @@ from sb3_isr.common.batches import Array
 
 #: A caregiver that gives more distinct labels is taken to give any number in their range.
 MAX_VALUES = 10
+#: Values are recognized if so many of the labels of each are.
+RECOGNIZED = 0.9
 
 
 class LabelRange(NamedTuple):
@@ -27,11 +29,13 @@ class LabelRange(NamedTuple):
     :param low: The smallest label, in units of the social reward.
     :param high: The greatest label.
     :param values: The distinct labels, ascending; None if there are more than ``MAX_VALUES``, or it is not known.
+    :param recognized: Whether an ISR that was trained on them tells the values apart.
     """
 
     low: float
     high: float
     values: tuple[float, ...] | None = None
+    recognized: bool = False
 
     @property
     def width(self) -> float:
@@ -89,6 +93,16 @@ class LabelRange(NamedTuple):
         halfway = (values[:-1] + values[1:]) / 2
         return np.asarray(values[np.searchsorted(halfway, rewards)])
 
+    def limit(self, rewards: Array, to_values: bool) -> Array:
+        """
+        Limit rewards to the labels.
+
+        :param rewards: float32 ``[...]``.
+        :param to_values: Whether to replace them by the nearest label if the values are recognized.
+        :return: float32 ``[...]``; otherwise the rewards clipped to the range.
+        """
+        return self.nearest(rewards) if to_values and self.recognized else self.clip(rewards)
+
     def check(self) -> LabelRange:
         """
         Check that the range is one.
@@ -101,18 +115,21 @@ class LabelRange(NamedTuple):
             raise ValueError(f"label_range must be two ascending finite numbers, got {reprlib.repr((low, high))}.")
         if self.values is None:
             return LabelRange(low, high)
+        if not isinstance(self.recognized, bool):
+            raise ValueError(f"recognized must be True or False, got {reprlib.repr(self.recognized)}.")
         values = tuple(map(float, self.values))
         if not values or not all(map(math.isfinite, values)) or list(values) != sorted(set(values)):
             raise ValueError(f"label_values must be ascending finite numbers, got {reprlib.repr(values)}.")
-        return LabelRange(low, high, values)
+        return LabelRange(low, high, values, self.recognized)
 
     @staticmethod
-    def from_json(bounds: Any, values: Any) -> LabelRange | None:
+    def from_json(bounds: Any, values: Any, recognized: Any = False) -> LabelRange | None:
         """
         Read a range that may have been written by anyone.
 
         :param bounds: A list of two numbers; None if the range is not known.
         :param values: A list of numbers; None if they are not known.
+        :param recognized: True or False.
         :return: The range; None if it is not known.
         :raises ValueError: If it is none of these.
         """
@@ -124,7 +141,7 @@ class LabelRange(NamedTuple):
         if len(bounds) != 2:
             raise ValueError(f"label_range must be two ascending finite numbers, got {reprlib.repr(bounds)}.")
         low, high = bounds
-        return LabelRange(low, high, None if values is None else tuple(values)).check()
+        return LabelRange(low, high, None if values is None else tuple(values), recognized).check()
 
 
 class LabelRanges(NamedTuple):
@@ -176,19 +193,51 @@ class LabelRanges(NamedTuple):
         pairs = zip(self, other, strict=True)
         return LabelRanges(*(a if b is None else b if a is None else a.union(b) for a, b in pairs))
 
-    def limit(self, rewards: Array, terminated: Array, to_values: bool = False) -> Array:
+    def limit(self, rewards: Array, terminated: Array, to_values: bool) -> Array:
         """
         Limit rewards to what the caregiver gave for steps that ended alike.
 
         :param rewards: float32 ``[..., n]``.
         :param terminated: Whether the steps terminated an episode, bool ``[n]``.
-        :param to_values: Whether to replace each reward by the nearest label, where labels were few.
+        :param to_values: Whether to replace them by the nearest label where the values are recognized.
         :return: float32 ``[..., n]``. Where no step that ended alike was labelled, all labels count.
         """
         overall = self.overall
-        limits = [label_range or overall for label_range in self]
-        continuing, ended = (each.nearest(rewards) if to_values else each.clip(rewards) for each in limits)
-        return continuing if limits[0] is limits[1] else np.where(terminated, ended, continuing)
+        continuing, ended = ((label_range or overall).limit(rewards, to_values) for label_range in self)
+        return np.where(terminated, ended, continuing)
+
+    def nearest(self, rewards: Array, terminated: Array) -> Array:
+        """
+        Replace rewards by the nearest label that the caregiver gave for steps that ended alike.
+
+        :param rewards: float32 ``[..., n]``.
+        :param terminated: Whether the steps terminated an episode, bool ``[n]``.
+        :return: float32 ``[..., n]``; clipped where labels were not few.
+        """
+        overall = self.overall
+        continuing, ended = ((label_range or overall).nearest(rewards) for label_range in self)
+        return np.where(terminated, ended, continuing)
+
+    def recognize(self, labels: Array, predictions: Array, terminated: Array) -> LabelRanges:
+        """
+        Decide whether an ISR tells the values of labels apart, for steps that terminate an episode and for the others.
+
+        It does if of the labels of each value at least nine tenths are nearest to what it predicts. Where a reward is
+        decided by chance they are not, and to replace the expected reward by a label would be wrong.
+
+        :param labels: Labels that it was not trained on, ``[n]``.
+        :param predictions: What it predicts for them, ``[n]``.
+        :param terminated: Whether their steps terminated an episode, bool ``[n]``.
+        :return: The same ranges, with the decision.
+        """
+        parts = []
+        for label_range, which in zip(self, (~terminated, terminated), strict=True):
+            if label_range is not None and label_range.values is not None:
+                label_range = label_range._replace(
+                    recognized=_is_recognized(labels[which], label_range.nearest(predictions[which]))
+                )
+            parts.append(label_range)
+        return LabelRanges(*parts)
 
     def to_json(self) -> dict[str, Any]:
         """
@@ -197,7 +246,7 @@ class LabelRanges(NamedTuple):
         :return: What :meth:`from_json` reads.
         """
         return {
-            name: None if part is None else {"bounds": [part.low, part.high], "values": part.values}
+            name: None if part is None else {"bounds": part[:2], "values": part.values, "recognized": part.recognized}
             for name, part in self._asdict().items()
         }
 
@@ -215,10 +264,15 @@ class LabelRanges(NamedTuple):
         if not isinstance(value, dict) or value.keys() != set(LabelRanges._fields):
             raise ValueError(f"label_ranges must be those of {LabelRanges._fields}, got {reprlib.repr(value)}.")
         parts = {name: part or {} for name, part in value.items()}
-        if not all(isinstance(part, dict) and part.keys() <= {"bounds", "values"} for part in parts.values()):
+        if not all(
+            isinstance(part, dict) and part.keys() <= {"bounds", "values", "recognized"} for part in parts.values()
+        ):
             raise ValueError(f"label_ranges must have bounds and values, got {reprlib.repr(value)}.")
         ranges = LabelRanges(
-            **{name: LabelRange.from_json(part.get("bounds"), part.get("values")) for name, part in parts.items()}
+            **{
+                name: LabelRange.from_json(part.get("bounds"), part.get("values"), part.get("recognized", False))
+                for name, part in parts.items()
+            }
         )
         return None if ranges == (None, None) else ranges
 
@@ -230,3 +284,8 @@ class LabelRanges(NamedTuple):
         :raises ValueError: If a number is not finite, or not where the others say that it must be.
         """
         return LabelRanges(*(None if label_range is None else label_range.check() for label_range in self))
+
+
+def _is_recognized(labels: Array, nearest: Array) -> bool:
+    hits = np.isclose(labels, nearest)
+    return all(hits[labels == value].mean() >= RECOGNIZED for value in np.unique(labels))

@@ -132,7 +132,7 @@ class LabelRows:
         """
         arrays = self.arrays()
         of_own = [name for name in arrays if name.startswith("next_observations/")]
-        for name in arrays.keys() - of_own:
+        for name in [name for name in arrays if name not in of_own]:
             arrays[name][:n] = file.read(name, n)
         rows = self._next_observations.rows[:n]
         is_shared = rows != OWN
