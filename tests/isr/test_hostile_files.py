@@ -147,6 +147,10 @@ def test_training_arguments_of_format_2_are_ignored(tmp_path: Path) -> None:
         (ranges(terminated=RANGE | {"bounds": [0.0, math.inf]}), "damaged .*two ascending finite numbers"),
         (ranges(continuing=RANGE | {"values": [1.0, 0.0]}), r"damaged \(label_values must be ascending"),
         (ranges(continuing=[0.0, 1.0]), "damaged .*must have bounds and values"),
+        (
+            ranges(continuing=RANGE | {"values": [0.0, 1.0], "recognized": 1}),
+            "damaged .*recognized must be True or False",
+        ),
         (ranges(continuing=RANGE | {"more": 1}), "damaged .*must have bounds and values"),
         (ranges(truncated=None), "damaged .*label_ranges must be those of"),
         (changed(label_ranges=[0.0, 1.0]), "damaged .*label_ranges must be those of"),
@@ -158,7 +162,7 @@ def test_training_arguments_of_format_2_are_ignored(tmp_path: Path) -> None:
         (built(use_next_observation=1), "'use_next_observation' must be a bool, got 1"),
         (built(use_terminated=None), "'use_terminated' must be a bool, got None"),
         (built(standardize="no"), "'standardize' must be a bool, got 'no'"),
-        (built(use_next_observation=False), r"\[4, 155\] as 'net.0.weight', but it holds torch.float32 \[4, 306\]"),
+        (built(use_next_observation=False), r"\[155\] as 'scales.input_mean', but it holds torch.float32 \[306\]"),
         (built(standardize=False), "describes nothing as 'scales.input_mean'"),
         (built(n_members="1"), "'n_members' must be a int, got '1'"),
         (built(n_members=0), "describes no ISR.*n_members must be a whole number, 1 or more, got 0"),
@@ -205,7 +209,7 @@ def test_a_hostile_header_is_refused_without_taking_memory(header: Any, message:
 @pytest.mark.parametrize("name", list(WEIGHTS))
 def test_weights_other_than_those_described_are_refused(name: str, tmp_path: Path) -> None:
     path, weight = tmp_path / "isr", WEIGHTS[name]
-    for other in (weight.double(), weight.half(), weight[None], weight.repeat_interleave(2, 0)):
+    for other in (weight.double(), weight.half(), weight[None], torch.stack([weight, weight])):
         with pytest.raises(ISRFileError, match=f"'{name}', but it holds torch"):
             load(path, HEADER, {**WEIGHTS, name: other})
     with pytest.raises(ISRFileError, match=f"'{name}', but it holds nothing"):
@@ -232,8 +236,8 @@ class Raising(BaseFeaturesExtractor):
 def test_any_error_of_an_extractor_is_reported_as_a_fault_of_the_file(
     on_forward: bool, name: str, tmp_path: Path
 ) -> None:
-    weights = {**WEIGHTS, "net.0.weight": torch.zeros(4, 4)}
-    header = built(features_extractor_kwargs={"on_forward": on_forward})
+    weights = {**WEIGHTS_BEFORE, "net.0.weight": torch.zeros(4, 4)}
+    header = built(**dict.fromkeys(SINCE_FORMAT_4, False), features_extractor_kwargs={"on_forward": on_forward})
     with pytest.raises(ISRFileError, match=f"describes no ISR \\({name}"):
         load(tmp_path / "isr", header, weights, features_extractor_class=Raising)
 

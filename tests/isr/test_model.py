@@ -60,7 +60,8 @@ def test_an_ensemble_predicts_its_mean_less_its_standard_deviation(pessimism: fl
     assert isr.predict_members(*transitions).tolist() == [[0, 0], [0, 0], [1, 1], [1, 1]]
 
 
-FEW, MANY = LabelRange(0.0, 0.4, (0.0, 0.4)), LabelRange(-1.0, 2.0)
+FEW, MANY = LabelRange(0.0, 0.4, (0.0, 0.4), recognized=True), LabelRange(-1.0, 2.0)
+UNRECOGNIZED = FEW._replace(recognized=False)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,7 @@ FEW, MANY = LabelRange(0.0, 0.4, (0.0, 0.4)), LabelRange(-1.0, 2.0)
         ("range", FEW, {-1.0: 0.0, 0.19: 0.19, 7.0: 0.4}),
         ("range", None, {-1.0: -1.0, 7.0: 7.0}),
         ("values", FEW, {-1.0: 0.0, 0.19: 0.0, 0.21: 0.4, 7.0: 0.4}),
+        ("values", UNRECOGNIZED, {-1.0: 0.0, 0.19: 0.19, 7.0: 0.4}),
         ("values", MANY, {-3.0: -1.0, 0.123: 0.123, 3.0: 2.0}),
         ("values", None, {-1.0: -1.0, 7.0: 7.0}),
         ("no", FEW, {-1.0: -1.0, 0.19: 0.19, 7.0: 7.0}),
@@ -86,8 +88,8 @@ def test_rewards_are_limited_to_the_labels(
         assert isr.predict_members(*transitions)[0] == pytest.approx(output)
 
 
-def test_by_default_rewards_are_clipped_to_the_range_of_the_labels() -> None:
-    assert InternalSocialReward(BOX, DISCRETE).limit_to_labels == "range"
+def test_by_default_rewards_are_the_nearest_label_where_the_isr_tells_labels_apart() -> None:
+    assert InternalSocialReward(BOX, DISCRETE).limit_to_labels == "values"
 
 
 def test_building_an_isr_leaves_the_learners_randomness_unchanged() -> None:
