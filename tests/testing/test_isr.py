@@ -181,12 +181,15 @@ def wide_prediction() -> InternalSocialReward:
     return isr
 
 
+@pytest.mark.filterwarnings("ignore:This ISR can be trained, but neither saved nor resumed")
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (wide_prediction, r"float32 array \[16\] for 16 transitions, got float64 \[16, 1\]"),
-        (partial(isr_with, Infinite), "R_i must be finite"),
-        (partial(isr_with, Doubling), "must not modify transitions.*; compute out of place"),
+        (
+            partial(isr_with, Doubling, use_next_observation=False),
+            "must not modify transitions.*; compute out of place",
+        ),
         (partial(isr_with, RunningMean), "predict must not modify the ISR"),
         (partial(isr_with, Noisy), "predict must not modify the ISR"),
         (trained_mode, r"predict must not modify the ISR.*call isr.eval\(\)"),
@@ -199,13 +202,18 @@ def wide_prediction() -> InternalSocialReward:
         (shared_weights, "of the copy alone, got a change in the ISR itself"),
         (partial(isr_with, Hidden), r"the same after saving and loading, got .* in place of .*; keep"),
         (partial(isr_with, OffMeta), 'save and load an ISR, got .*built on torch\'s device "meta"'),
-        (partial(isr_with, Extractor, features_extractor_kwargs={"factor": np.float32(2)}), "save and load.*JSON"),
+        (partial(isr_with, Extractor, features_extractor_kwargs={"factor": torch.ones(1)}), "save and load.*JSON"),
         (unpicklable, "pickle must support it.*at the top level of a module"),
     ],
 )
 def test_an_isr_that_breaks_a_rule(make: Callable[[], InternalSocialReward], message: str) -> None:
     with pytest.raises(ConformanceError, match=f"(?s){message}"):
         check_isr(make())
+
+
+def test_an_isr_whose_rewards_are_not_finite_refuses_by_itself() -> None:
+    with pytest.raises(ValueError, match="R_i must be finite"):
+        check_isr(isr_with(Infinite))
 
 
 def test_isrs_with_extractors_of_ones_own_that_keep_the_rules() -> None:
