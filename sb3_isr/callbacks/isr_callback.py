@@ -274,7 +274,9 @@ class ISRCallback(BaseCallback):
             if departs and self.coefficient:
                 internalizer.check_departure(self.model.num_timesteps)
             if internalizer.has_new_labels():
-                self.train()
+                metrics = self.train()
+                if departs and self.coefficient:
+                    internalizer.check_fit(metrics, self.model.num_timesteps)
         return departs or is_due or has_changed
 
     def _collect_and_log(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from sb3_isr.common.batches import Array
 from sb3_isr.isr.model import InternalSocialReward
@@ -42,17 +43,24 @@ def evaluate(isr: InternalSocialReward, store: LabelStore) -> HeldOut:
     return HeldOut(float(errors.mean()) if len(errors) else float("nan"), *explained)
 
 
-def held_out_predictions(isr: InternalSocialReward, store: LabelStore) -> tuple[Array, Array, Array]:
+@torch.no_grad()
+def held_out_predictions(
+    isr: InternalSocialReward, store: LabelStore, limited: bool = True
+) -> tuple[Array, Array, Array]:
     """
     Predict the held-out labels.
 
     :param isr: The ISR.
     :param store: The labels, some of them held out.
+    :param limited: Whether predictions are limited to the labels, as ``R_i`` is.
     :return: Labels and predictions, float64 ``[n]``, and whether the episodes terminated, bool ``[n]``.
     """
     batches = list(store.held_out_batches())
     labels = [batch.social_rewards for batch in batches]
-    predictions = [isr.predict(*batch.transitions) for batch in batches]
+    if limited:
+        predictions = [isr.predict(*batch.transitions) for batch in batches]
+    else:
+        predictions = [isr(*isr.tensors(*batch.transitions)).cpu().numpy() for batch in batches]
     terminated = [batch.transitions.terminated for batch in batches]
     empty = np.zeros(0)
     return (

@@ -124,13 +124,30 @@ class ISRTrainer:
         assert best_weights is not None
         isr.load_state_dict(best_weights)
         self.n_trainings += 1
-        self._recognize_values(store)
-        best = evaluate(isr, store)
+        if store.n_held_out:
+            self._shrink(store)
+            self._recognize_values(store)
+            best = evaluate(isr, store)
         return TrainingMetrics(train_loss, best, len(store), n_cycles * self.gradient_steps)
+
+    def _shrink(self, store: LabelStore) -> None:
+        """
+        Shrink predictions towards the mean label, by the slope of the held-out labels' regression on them.
+
+        Where rewards are decided by chance, a network learns the chances of its own labels by heart. The slope is 1
+        where predictions are right, and 0 where they say nothing.
+        """
+        scales = self.isr.scales
+        if scales is not None:
+            labels, predictions, _ = held_out_predictions(self.isr, store, limited=False)
+            labels, predictions = labels - float(scales.label_mean), predictions - float(scales.label_mean)
+            variation = float((predictions**2).sum())
+            slope = float((labels * predictions).sum()) / variation if variation else 1.0
+            scales.label_std *= min(1.0, max(0.0, slope))
 
     def _recognize_values(self, store: LabelStore) -> None:
         ranges = self.isr.label_ranges
-        if store.n_held_out and ranges is not None:
+        if ranges is not None:
             self.isr.label_ranges = ranges.recognize(*held_out_predictions(self.isr, store))
 
     def _cycle(self, store: LabelStore) -> float:
