@@ -175,8 +175,8 @@ class Internalizer:
         if fit.explained < MIN_EXPLAINED or fit.explained_continuing < MIN_EXPLAINED:
             warnings.warn(
                 f"The caregiver leaves at step {step}, and the ISR explains {fit.explained:.0%} of the variance of its "
-                f"held-out labels ({fit.explained_continuing:.0%} on steps that do not terminate an episode), less than "
-                f"{MIN_EXPLAINED:.0%}: the learner may unlearn what it was taught. Train the ISR for longer "
+                f"held-out labels ({fit.explained_continuing:.0%} on steps that do not terminate an episode), less "
+                f"than {MIN_EXPLAINED:.0%}: the learner may unlearn what it was taught. Train the ISR for longer "
                 '(trainer_kwargs={"gradient_steps": 5000, "max_cycles": 10}), let the caregiver stay longer, or let '
                 "observations show what it goes by. If it rewards by chance, no ISR can explain more.",
                 stacklevel=2,

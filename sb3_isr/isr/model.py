@@ -9,29 +9,24 @@ from typing import Any, Literal, get_args
 import gymnasium as gym
 import numpy as np
 import torch
-from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.utils import get_device
 from torch import nn
 
 from sb3_isr.common.arguments import MAX_SEED, flag, number, plain, whole_number, whole_numbers
 from sb3_isr.common.batches import Array, Observations, check_batch
-from sb3_isr.common.randomness import private_torch_generator
 from sb3_isr.common.spaces import check_spaces
 from sb3_isr.isr import file_format
-from sb3_isr.isr.action_encoders import ActionEncoder
-from sb3_isr.isr.box_encoders import Remainders
 from sb3_isr.isr.extractors import AnySpaceExtractor
 from sb3_isr.isr.file_header import Header, warn_if_unsaveable
-from sb3_isr.isr.networks import make_network, orthogonal_init
-from sb3_isr.isr.scales import Scales
+from sb3_isr.isr.transition_network import TransitionNetwork
 from sb3_isr.labels.label_range import LabelRange, LabelRanges
 
 #: To what ``R_i`` can be limited.
 Limit = Literal["no", "range", "values"]
 
 
-class InternalSocialReward(nn.Module):
+class InternalSocialReward(TransitionNetwork):
     """
     The internal social reward ``R_i`` of a transition, regressed on a caregiver's labels.
 
@@ -97,144 +92,34 @@ class InternalSocialReward(nn.Module):
         device: torch.device | str = "auto",
         encoding: Literal[1, 2] = 2,
     ) -> None:
-        super().__init__()
         check_spaces(observation_space, action_space)
-        features_extractor_class = features_extractor_class or AnySpaceExtractor
-        self.observation_space = observation_space
-        self.action_space = action_space
-        self.normalize_images = flag("normalize_images", normalize_images)
-        self.use_next_observation = flag("use_next_observation", use_next_observation)
-        self.use_terminated = flag("use_terminated", use_terminated)
-        self.n_members = whole_number("n_members", n_members)
-        self.pessimism = number("pessimism", pessimism, "[0, inf)")
-        self.limit_to_labels = limit_to_labels
-        self._check_arguments()
-        #: Everything that a file must hold to build the ISR again, besides the spaces.
-        self.architecture: dict[str, Any] = {
-            "features_extractor_class": features_extractor_class,
-            "features_extractor_kwargs": (kwargs := plain(features_extractor_kwargs or {})),
+        architecture = {
+            "features_extractor_class": features_extractor_class or AnySpaceExtractor,
+            "features_extractor_kwargs": plain(features_extractor_kwargs or {}),
             "net_arch": whole_numbers("net_arch", net_arch),
             "activation_fn": activation_fn,
             "ortho_init": flag("ortho_init", ortho_init),
-            "normalize_images": self.normalize_images,
-            "use_next_observation": self.use_next_observation,
-            "use_terminated": self.use_terminated,
+            "normalize_images": flag("normalize_images", normalize_images),
+            "use_next_observation": flag("use_next_observation", use_next_observation),
+            "use_terminated": flag("use_terminated", use_terminated),
             "standardize": flag("standardize", standardize),
-            "n_members": self.n_members,
-            "pessimism": self.pessimism,
+            "n_members": whole_number("n_members", n_members),
+            "pessimism": number("pessimism", pessimism, "[0, inf)"),
             "limit_to_labels": limit_to_labels,
             "encoding": whole_number("encoding", encoding, 1, 2),
         }
-        warn_if_unsaveable(self.architecture)
-        device = get_device(device)
-        encodes_action = getattr(features_extractor_class, "encodes_action", False)
-        spaces = (observation_space, action_space) if encodes_action else (observation_space,)
-        with private_torch_generator(whole_number("seed", seed, 0, MAX_SEED), device):
-            self.features_extractor = features_extractor_class(*spaces, **kwargs)
-            self.action_encoder = None if encodes_action else ActionEncoder(action_space, encoding)
-            remainders = Remainders(observation_space)
-            self.remainders = remainders if remainders.dim and encoding > 1 else None
-            n_features = self.features_extractor.features_dim + (self.remainders.dim if self.remainders else 0)
-            n_inputs = n_features * (1 + self.use_next_observation) + self.use_terminated
-            n_inputs += self.action_encoder.dim if self.action_encoder is not None else 0
-            self.scales = Scales(n_inputs) if standardize else None
-            self.net = make_network(self.n_members, n_inputs, self.architecture["net_arch"], activation_fn)
-            if self.architecture["ortho_init"]:
-                self.apply(orthogonal_init)
-        self.to(device)
-        # In a list, so that it is not registered once more. next(self.parameters()) takes 4 µs, several times a call.
-        self._any_parameter = [next(self.net.parameters())]
-        self.eval()
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self._any_parameter[0].device
+        _check(architecture)
+        warn_if_unsaveable(architecture)
+        seed = whole_number("seed", seed, 0, MAX_SEED)
+        super().__init__(observation_space, action_space, architecture, seed, device)
+        self.limit_to_labels: Limit = limit_to_labels
+        #: Everything that a file must hold to build the ISR again, besides the spaces.
+        self.architecture = architecture
 
     @property
     def label_range(self) -> LabelRange | None:
         """Range of all labels that the ISR was trained on; None if it is not known."""
         return None if self.label_ranges is None else self.label_ranges.overall
-
-    def forward(
-        self,
-        observations: Any,
-        actions: torch.Tensor,
-        next_observations: Any = None,
-        terminated: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """
-        Compute ``R_i`` with a gradient; see :meth:`predict` for NumPy arrays.
-
-        :param observations: Tensor ``[n, *shape]``, or a dictionary of such tensors.
-        :param actions: Tensor ``[n, *shape]``.
-        :param next_observations: As ``observations``; not needed with ``use_next_observation=False``.
-        :param terminated: bool tensor ``[n]``; not needed with ``use_terminated=False``.
-        :return: ``R_i``, float ``[n]``, not limited to the labels.
-        """
-        predictions = self.forward_members(observations, actions, next_observations, terminated)
-        if self.n_members == 1:
-            return predictions[0]
-        if not self.pessimism:
-            return predictions.mean(dim=0)
-        std, mean = torch.std_mean(predictions, dim=0, correction=0)
-        return torch.sub(mean, std, alpha=self.pessimism)
-
-    def forward_members(
-        self,
-        observations: Any,
-        actions: torch.Tensor,
-        next_observations: Any = None,
-        terminated: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """
-        Compute the prediction of each member, with a gradient.
-
-        :param observations: As in :meth:`forward`, and so are the other parameters.
-        :param actions: Tensor ``[n, *shape]``.
-        :param next_observations: As ``observations``.
-        :param terminated: bool tensor ``[n]``.
-        :return: float ``[n_members, n]``.
-        """
-        inputs = self.inputs(observations, actions, next_observations, terminated)
-        if self.scales is None:
-            outputs: torch.Tensor = self.net(inputs)
-        else:
-            outputs = self.scales.to_labels(self.net(self.scales(inputs)))
-        return outputs.T if self.n_members == 1 else outputs
-
-    def inputs(
-        self, observations: Any, actions: torch.Tensor, next_observations: Any, terminated: torch.Tensor | None
-    ) -> torch.Tensor:
-        """
-        Compute what the MLPs are given, before it is standardized.
-
-        :param observations: As in :meth:`forward`, and so are the other parameters.
-        :param actions: Tensor ``[n, *shape]``.
-        :param next_observations: As ``observations``.
-        :param terminated: bool tensor ``[n]``.
-        :return: float ``[n, n_inputs]``: the features, the action, what of the features has changed, and the ending.
-        """
-        n = len(actions)
-        if self.use_next_observation:
-            # One call for both: most of its time does not depend on the size of small batches.
-            observations = _cat(observations, next_observations)
-        features = self._features(observations, torch.cat([actions, actions]) if self.use_next_observation else actions)
-        parts = [features[:n]]
-        if self.action_encoder is not None:
-            parts.append(self.action_encoder(actions))
-        if self.use_next_observation:
-            parts.append(features[n:] - features[:n])
-        if self.use_terminated:
-            assert terminated is not None
-            parts.append(terminated.to(features.dtype).unsqueeze(1))
-        return torch.cat(parts, dim=1)
-
-    def _features(self, observations: Any, actions: torch.Tensor) -> torch.Tensor:
-        preprocessed = preprocess_obs(observations, self.observation_space, self.normalize_images)
-        inputs = (preprocessed,) if self.action_encoder is not None else (preprocessed, actions)
-        features: torch.Tensor = self.features_extractor(*inputs)
-        return features if self.remainders is None else torch.cat([features, self.remainders(observations)], dim=1)
 
     @torch.no_grad()
     def predict(
@@ -302,43 +187,6 @@ class InternalSocialReward(nn.Module):
         if terminated is None:
             terminated = np.zeros(rewards.shape[-1:], bool)
         return self.label_ranges.limit(rewards, terminated, self.limit_to_labels == "values")
-
-    def tensor(self, array: Any) -> torch.Tensor:
-        """
-        Convert an array to a tensor on the ISR's device.
-
-        :param array: Array of any shape.
-        :return: A tensor that may share its memory.
-        """
-        return torch.as_tensor(np.asarray(array, order="C"), device=self.device)
-
-    def tensors(
-        self,
-        observations: Observations,
-        actions: Array,
-        next_observations: Observations | None = None,
-        terminated: Array | None = None,
-    ) -> tuple[Any, torch.Tensor, Any, torch.Tensor | None]:
-        """
-        Convert a batch to what :meth:`forward` takes.
-
-        :param observations: Array ``[n, *shape]``, or a dictionary of such arrays.
-        :param actions: Array ``[n, *shape]``.
-        :param next_observations: As ``observations``; None if it is not needed.
-        :param terminated: bool ``[n]``; None if it is not needed.
-        :return: The same as tensors.
-        """
-        return (
-            self._tensors(observations),
-            self.tensor(actions),
-            self._tensors(next_observations) if self.use_next_observation else None,
-            self.tensor(terminated) if self.use_terminated else None,
-        )
-
-    def _tensors(self, observations: Any) -> Any:
-        if isinstance(observations, dict):
-            return {key: self.tensor(value) for key, value in observations.items()}
-        return self.tensor(observations)
 
     def _checked_tensors(
         self,
@@ -417,11 +265,13 @@ class InternalSocialReward(nn.Module):
         torch.empty(0, device=device)  # a device that does not exist is no fault of the file
         return file_format.load(cls, path, classes, device)
 
-    def _check_arguments(self) -> None:
-        if self.pessimism and self.n_members == 1:
-            raise ValueError(f"pessimism must be 0 if there is one member, got {self.pessimism!r}; use n_members=5.")
-        if self.limit_to_labels not in (limits := get_args(Limit)):
-            raise ValueError(f"limit_to_labels must be one of {', '.join(limits)}, got {self.limit_to_labels!r}.")
+
+def _check(architecture: dict[str, Any]) -> None:
+    pessimism, limit = architecture["pessimism"], architecture["limit_to_labels"]
+    if pessimism and architecture["n_members"] == 1:
+        raise ValueError(f"pessimism must be 0 if there is one member, got {pessimism!r}; use n_members=5.")
+    if limit not in (limits := get_args(Limit)):
+        raise ValueError(f"limit_to_labels must be one of {', '.join(limits)}, got {limit!r}.")
 
 
 def _missing(part: str, option: str) -> str:
@@ -429,9 +279,3 @@ def _missing(part: str, option: str) -> str:
         f"This ISR is given whole transitions, but {part} is missing; write predict(observations, actions, "
         f"next_observations, terminated), or make the ISR with {option}=False."
     )
-
-
-def _cat(observations: Any, next_observations: Any) -> Any:
-    if isinstance(observations, dict):
-        return {key: torch.cat([value, next_observations[key]]) for key, value in observations.items()}
-    return torch.cat([observations, next_observations])

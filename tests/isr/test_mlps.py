@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from sb3_isr.isr.networks import EnsembleMLP, make_network, orthogonal_init
+from sb3_isr.isr.mlps import EnsembleMLP, make_network, orthogonal_init
 
 FEATURES = torch.linspace(-2, 2, 21).view(7, 3)
 
