@@ -30,7 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m reproduction", description="The paper's figures, reproduced.")
     add = parser.add_argument
-    add("figures", nargs="*", metavar="FIG", help="fig1b, fig3a, fig3b, fig4a, fig4b, fig5, fig6, fig7, labels")
+    add(
+        "figures",
+        nargs="*",
+        metavar="FIG",
+        help="fig1b, fig3a, fig3b, fig4a, fig4b, fig5, fig6, fig7, labels; or tasks, by itself",
+    )
     add("--all", action="store_true", help="all figures")
     add("--protocol", default="fast", help="fast (minutes a figure, default) or paper (hours)")
     add("--seeds", type=int, metavar="N", help="seeds 0 to N-1 (default: those of the docs)")
@@ -47,9 +52,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
-    from reproduction.reproduce import reproduce
+    from reproduction.reproduce import reproduce, run_suite
 
-    return reproduce(arguments)
+    return run_suite(arguments) if arguments.figures == ["tasks"] else reproduce(arguments)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from reproduction.internalize import internalize
 from reproduction.learning import GoalEpisodes, learn
 from reproduction.prosocial_baselines import goals_per_episode, helper, random_learner
 from reproduction.protocols import TASKS, Protocol, isr_kwargs, policy
-from reproduction.runs import Autonomy, Baseline, FewLabels, Internalization, Run, Socialization
+from reproduction.runs import Autonomy, Baseline, FewLabels, Internalization, Run, Socialization, TaskRun
 from sb3_isr.callbacks import ISRCallback
 from sb3_isr.common.batches import Array
 from sb3_isr.evaluation.conditions import condition_callback, load_snapshot
@@ -109,6 +109,13 @@ def _live_on_few_labels(run: FewLabels, work: Path, progress: Progress) -> Resul
     episodes = GoalEpisodes(progress)
     model.learn(run.steps, callback=[callback, episodes, signals])
     return {"curves": episodes.curves(), "signals": signals.recorded, "n_labels": callback.store.n_added}
+
+
+@_execute.register
+def _run_task(run: TaskRun, work: Path, progress: Progress) -> Result:
+    from reproduction.task_run import run_task  # its tasks need Box2D, MuJoCo and sb3-contrib
+
+    return run_task(run.task, run.seed, work / run.path, progress)
 
 
 class ThresholdedISR(InternalSocialReward):

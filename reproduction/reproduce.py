@@ -16,7 +16,7 @@ from reproduction.figures import FIGURES, heading
 from reproduction.protocols import PROTOCOLS, Protocol
 from reproduction.report import summary, table, write_report
 from reproduction.results import Results
-from reproduction.runner import OpenWorkers, dask_workers, local_workers, missing, run_all
+from reproduction.runner import Failure, OpenWorkers, dask_workers, local_workers, missing, run_all
 from reproduction.runs import Run
 from reproduction.values import done_seeds, figure_values
 
@@ -44,14 +44,34 @@ def reproduce(arguments: argparse.Namespace) -> int:
     protocol = PROTOCOLS[arguments.protocol]
     if not any(FIGURES[name].seeds[protocol.name] for name in names):
         raise ValueError(f"Protocol {protocol.name} does not have {', '.join(names)}; use --protocol fast.")
+    failures = _make(runs_of(names, protocol, arguments.seeds), results, arguments)
+    _report(names, protocol, results, arguments.out)
+    return int(bool(failures))
+
+
+def run_suite(arguments: argparse.Namespace) -> int:
+    """
+    Carry out the command for the suite of tasks.
+
+    :param arguments: The arguments that ``reproduction.__main__`` reads.
+    :return: Exit status: 1 if a run failed.
+    """
+    from reproduction.tasks import task_runs, write_tasks  # its tasks need Box2D, MuJoCo and sb3-contrib
+
+    results = Results(arguments.results.resolve(), arguments.work.resolve())
+    failures = [] if arguments.list or arguments.summary else _make(task_runs(arguments.seeds), results, arguments)
+    print(write_tasks(results, arguments.out))
+    return int(bool(failures))
+
+
+def _make(runs: Sequence[Run], results: Results, arguments: argparse.Namespace) -> list[Failure]:
     open_workers: OpenWorkers = partial(local_workers, arguments.workers)
     if arguments.scheduler:
         open_workers = partial(dask_workers, arguments.scheduler)
-    failures = run_all(runs_of(names, protocol, arguments.seeds), results, open_workers)
-    _report(names, protocol, results, arguments.out)
+    failures = run_all(runs, results, open_workers)
     for failure in failures:
         print(f"Failed: {failure.run.path}: {failure.reason}", file=sys.stderr)
-    return int(bool(failures))
+    return failures
 
 
 def runs_of(names: Sequence[str], protocol: Protocol, n_seeds: int | None = None) -> list[Run]:

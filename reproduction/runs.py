@@ -251,7 +251,37 @@ class FewLabels(_AfterSocialization):
         )
 
 
-Run: TypeAlias = Socialization | Internalization | Autonomy | Baseline | FewLabels
+@dataclass(frozen=True)
+class TaskRun:
+    """
+    A learner of the suite is socialized, and goes on in three conditions.
+
+    :param task: One of the suite's tasks.
+    :param seed: Seeds everything.
+    :param phase_steps: Environment steps of socialization, and of each condition.
+    """
+
+    task: str
+    seed: int
+    phase_steps: int
+
+    @property
+    def steps(self) -> int:
+        """Environment steps."""
+        return 4 * self.phase_steps
+
+    @property
+    def requires(self) -> tuple[Run, ...]:
+        """Runs that must be done before."""
+        return ()
+
+    @cached_property
+    def path(self) -> PurePosixPath:
+        """The name of the run, as a relative path."""
+        return PurePosixPath("suite", "tasks", self.task.replace(", ", "-").replace(" ", "_"), f"seed_{self.seed}")
+
+
+Run: TypeAlias = Socialization | Internalization | Autonomy | Baseline | FewLabels | TaskRun
 
 
 def with_requirements(runs: Iterable[Run]) -> list[Run]:
@@ -269,6 +299,6 @@ def with_requirements(runs: Iterable[Run]) -> list[Run]:
     return list(ordered)
 
 
-def _path(run: Run, kind: str, *parts: str) -> PurePosixPath:
+def _path(run: Socialization | _AfterSocialization | Baseline, kind: str, *parts: str) -> PurePosixPath:
     name = "-".join(part.replace(" ", "_") for part in parts)
     return PurePosixPath(run.protocol.name, kind, name, f"seed_{run.seed}")
