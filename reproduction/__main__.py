@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         "figures",
         nargs="*",
         metavar="FIG",
-        help="fig1b, fig3a, fig3b, fig4a, fig4b, fig5, fig6, fig7, labels; or tasks, by itself",
+        help="fig1b, fig3a, fig3b, fig4a, fig4b, fig5, fig6, fig7, labels; or a study: tasks, hackability",
     )
     add("--all", action="store_true", help="all figures")
     add("--protocol", default="fast", help="fast (minutes a figure, default) or paper (hours)")
@@ -52,9 +52,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
-    from reproduction.reproduce import reproduce, run_suite
+    from reproduction.reproduce import STUDIES, reproduce, run_study
 
-    return run_suite(arguments) if arguments.figures == ["tasks"] else reproduce(arguments)
+    if len(arguments.figures) == 1 and arguments.figures[0] in STUDIES:
+        return run_study(arguments.figures[0], arguments)
+    return reproduce(arguments)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from reproduction.internalize import internalize
 from reproduction.learning import GoalEpisodes, learn
 from reproduction.prosocial_baselines import goals_per_episode, helper, random_learner
 from reproduction.protocols import TASKS, Protocol, isr_kwargs, policy
-from reproduction.runs import Autonomy, Baseline, FewLabels, Internalization, Run, Socialization, TaskRun
+from reproduction.runs import Autonomy, Baseline, FewLabels, Hackability, Internalization, Run, Socialization, TaskRun
 from sb3_isr.callbacks import ISRCallback
 from sb3_isr.common.batches import Array
 from sb3_isr.evaluation.conditions import condition_callback, load_snapshot
@@ -113,9 +113,16 @@ def _live_on_few_labels(run: FewLabels, work: Path, progress: Progress) -> Resul
 
 @_execute.register
 def _run_task(run: TaskRun, work: Path, progress: Progress) -> Result:
-    from reproduction.task_run import run_task  # its tasks need Box2D, MuJoCo and sb3-contrib
+    from reproduction.task_run import run_task  # Box2D, MuJoCo and sb3-contrib are needed for it alone
 
     return run_task(run.task, run.seed, work / run.path, progress)
+
+
+@_execute.register
+def _measure_hackability(run: Hackability, work: Path, progress: Progress) -> Result:
+    from reproduction.hackability import measure_hackability
+
+    return dict(measure_hackability(run.task, run.n_labels, run.seed))
 
 
 class ThresholdedISR(InternalSocialReward):

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from tabulate import tabulate
@@ -49,18 +50,31 @@ def reproduce(arguments: argparse.Namespace) -> int:
     return int(bool(failures))
 
 
-def run_suite(arguments: argparse.Namespace) -> int:
-    """
-    Carry out the command for the suite of tasks.
+#: Studies beside the figures: the module of each, and its functions that list its runs and write its table.
+STUDIES = {
+    "tasks": ("reproduction.tasks", "task_runs", "write_tasks"),
+    "hackability": ("reproduction.ruler", "hackability_runs", "write_hackability"),
+}
 
+
+def run_study(name: str, arguments: argparse.Namespace) -> int:
+    """
+    Carry out the command for a study.
+
+    :param name: One of ``STUDIES``.
     :param arguments: The arguments that ``reproduction.__main__`` reads.
     :return: Exit status: 1 if a run failed.
     """
-    from reproduction.tasks import task_runs, write_tasks  # its tasks need Box2D, MuJoCo and sb3-contrib
-
+    module, list_runs, write = STUDIES[name]
+    study = import_module(module)  # it needs what the figures do without: Box2D, MuJoCo, sb3-contrib
     results = Results(arguments.results.resolve(), arguments.work.resolve())
-    failures = [] if arguments.list or arguments.summary else _make(task_runs(arguments.seeds), results, arguments)
-    print(write_tasks(results, arguments.out))
+    runs: list[Run] = getattr(study, list_runs)(arguments.seeds)
+    if arguments.pack:
+        print(f"{results.pack()} results moved from {results.work} into the archives in {results.archives}.")
+        return 0
+    failures = [] if arguments.list or arguments.summary else _make(runs, results, arguments)
+    print(f"{sum(run in results for run in runs)} of {len(runs)} runs are done.")
+    print(getattr(study, write)(results, arguments.out))
     return int(bool(failures))
 
 

@@ -278,10 +278,41 @@ class TaskRun:
     @cached_property
     def path(self) -> PurePosixPath:
         """The name of the run, as a relative path."""
-        return PurePosixPath("suite", "tasks", self.task.replace(", ", "-").replace(" ", "_"), f"seed_{self.seed}")
+        return PurePosixPath("suite", "tasks", _name(self.task), f"seed_{self.seed}")
 
 
-Run: TypeAlias = Socialization | Internalization | Autonomy | Baseline | FewLabels | TaskRun
+@dataclass(frozen=True)
+class Hackability:
+    """
+    An ISR is trained on the labels of a tabular task, and the policy that is best for it is evaluated.
+
+    :param task: One of the tabular tasks.
+    :param n_labels: Number of labels.
+    :param seed: Seeds everything.
+    """
+
+    task: str
+    n_labels: int
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        """Environment steps."""
+        return self.n_labels
+
+    @property
+    def requires(self) -> tuple[Run, ...]:
+        """Runs that must be done before."""
+        return ()
+
+    @cached_property
+    def path(self) -> PurePosixPath:
+        """The name of the run, as a relative path."""
+        name = f"{_name(self.task)}-{self.n_labels}_labels"
+        return PurePosixPath("suite", "hackability", name, f"seed_{self.seed}")
+
+
+Run: TypeAlias = Socialization | Internalization | Autonomy | Baseline | FewLabels | TaskRun | Hackability
 
 
 def with_requirements(runs: Iterable[Run]) -> list[Run]:
@@ -299,6 +330,10 @@ def with_requirements(runs: Iterable[Run]) -> list[Run]:
     return list(ordered)
 
 
+def _name(part: str) -> str:
+    return part.replace(", ", "-").replace(" ", "_")
+
+
 def _path(run: Socialization | _AfterSocialization | Baseline, kind: str, *parts: str) -> PurePosixPath:
-    name = "-".join(part.replace(" ", "_") for part in parts)
+    name = "-".join(map(_name, parts))
     return PurePosixPath(run.protocol.name, kind, name, f"seed_{run.seed}")

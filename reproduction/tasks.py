@@ -70,8 +70,8 @@ _HEAD = """# Tasks of many kinds
 
 Made by `python -m reproduction tasks --out docs`; do not edit. A learner is socialized, and from that snapshot goes on
 for as many steps again with the ISR in the caregiver's place (`isr`), with nothing (`none`), and with a caregiver who
-stays (`oracle`). The ISR has its defaults; they were chosen on other seeds, from 10 on. Retention is 1 for the return in
-the last tenth of socialization, 0 for that of a random policy: interquartile means over seeds, with 95% bootstrap
+stays (`oracle`). The ISR has its defaults; they were chosen on other seeds, from 10 on. Retention is 1 for the return
+in the last tenth of socialization, 0 for that of a random policy: interquartile means over seeds, with 95% bootstrap
 intervals, and the lowest seed. R² is the share of the held-out labels' variance that the ISR explains, and the same for
 steps that do not terminate an episode.
 
