@@ -37,7 +37,7 @@ def test_there_is_a_plane_for_each_of_minigrids_codes() -> None:
 
 def test_planes_are_the_same_with_the_channels_first_or_last() -> None:
     """Stable-Baselines3 transposes grids for the policy; the ISR gets them as they are."""
-    grid = torch.randint(0, 11, (5, 9, 9, 4))
+    grid = torch.stack([torch.randint(0, n, (5, 9, 9)) for n in (11, 6, 4, 2)], dim=-1)
     last = GridOneHot(spaces.Box(0, 255, (9, 9, 4), np.uint8))
     first = GridOneHot(spaces.Box(0, 255, (4, 9, 9), np.uint8))
     assert torch.equal(last(grid), first(grid.movedim(-1, 1)))
@@ -138,12 +138,17 @@ def test_an_image_has_the_same_features_with_its_channels_first_or_last(shape: t
     assert not torch.equal(features[0], features[1])
 
 
-def test_channels_last_decides_where_the_shape_is_ambiguous() -> None:
-    with pytest.raises(ValueError, match="pass channels_last"):
-        AnySpaceExtractor(image(40, 40, 40))
-    assert AnySpaceExtractor(image(40, 40, 40), channels_last=True).features_dim == 256
-    convolution = next(AnySpaceExtractor(image(40, 50, 60), channels_last=True).parameters())
-    assert convolution.shape[1] == 60
+def test_channels_last_decides_and_where_the_shape_is_ambiguous_the_last_axis_has_them() -> None:
+    def n_channels(shape: tuple[int, int, int], **kwargs: Any) -> int:
+        return next(AnySpaceExtractor(image(*shape), **kwargs).parameters()).shape[1]
+
+    assert n_channels((40, 40, 40)) == 40
+    assert n_channels((40, 50, 60), channels_last=True) == 60
+    assert n_channels((60, 50, 40), channels_last=False) == 60
+    ambiguous, last = AnySpaceExtractor(image(40, 40, 40)), AnySpaceExtractor(image(40, 40, 40), channels_last=True)
+    ambiguous.load_state_dict(last.state_dict())
+    images = torch.rand(2, 40, 40, 40)
+    assert torch.equal(ambiguous(images), last(images))
 
 
 def test_divided_codes_are_refused_even_after_an_empty_grid() -> None:

@@ -37,14 +37,6 @@ def test_the_preset_is_the_papers_network_and_optimizer() -> None:
     assert (options["lr"], options["eps"]) == (3e-4, 1e-5)
 
 
-def test_the_internal_reward_depends_on_the_action_only_through_the_agents_cell() -> None:
-    isr = InternalSocialReward(GRID, DISCRETE, **PAPER_ISR)
-    grids = np.zeros((3, 9, 9, 4), np.uint8)
-    assert len(set(isr.predict(grids, np.arange(3)).tolist())) == 1
-    grids[:, 4, 4, 0] = 10
-    assert len(set(isr.predict(grids, np.arange(3)).tolist())) == 3
-
-
 @pytest.mark.parametrize(
     ("observation_space", "action_space"),
     [
