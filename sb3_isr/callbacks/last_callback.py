@@ -48,8 +48,8 @@ class LastCallback(BaseCallback):
 
     def _on_step(self) -> bool:
         if self.relabeler is not None:
-            step = (self.locals[name] for name in ("rewards", "buffer_actions", "new_obs"))
-            self.relabeler.record(self._connection.last_internal_rewards(), *step)
+            rewards, actions = self.locals["rewards"], self.locals["buffer_actions"]
+            self.relabeler.record(self._connection.last_internal_rewards(), rewards, actions)
         self._connection.announce_step()
         return True
 

@@ -25,10 +25,8 @@ KNOWN = np.dtype([("internal_reward", np.float64), ("reward", np.float32), ("pai
 class _Step(NamedTuple):
     """A step that the algorithm is about to store, unless a callback stops the training."""
 
-    buffer: ReplayBuffer
     row: int
     known: Array
-    next_observations: Any
     is_stale: bool
 
 
@@ -90,14 +88,13 @@ class ReplayRelabeler:
             )
         self._model: Any = model
 
-    def record(self, internal_rewards: Array, rewards: Array, actions: Array, next_observations: Any) -> None:
+    def record(self, internal_rewards: Array, rewards: Array, actions: Array) -> None:
         """
         Remember a step. Called at each step, right before the algorithm stores it, with what it is about to store.
 
         :param internal_rewards: ``R_i`` in the rewards of this step, ``[n_envs]``; NaN where there is none.
         :param rewards: The rewards as the learner received them, ``[n_envs]``.
         :param actions: The learner's actions as the buffer holds them, ``[n_envs, *shape]``.
-        :param next_observations: The learner's next observations, the object itself.
         """
         self.confirm()
         buffer, model = self._buffer, self._model
@@ -107,31 +104,27 @@ class ReplayRelabeler:
         known["internal_reward"] = internal_rewards
         known["reward"] = rewards if normalize is None else normalize.get_original_reward()
         known["pair"] = pair_hashes(_like(buffer.observations, observations), _like(buffer.actions, actions))
-        self._step = _Step(buffer, buffer.pos, known, next_observations, self._has_relabelled)
+        self._step = _Step(buffer.pos, known, self._has_relabelled)
         self._has_relabelled = False
 
     def confirm(self) -> None:
         """Look whether the last recorded step was stored, and forget the rows that were overwritten since."""
         step, self._step = self._step, None
+        if step is not None and self._buffer.pos == step.row:
+            step = None  # SB3 does not store the step at which a callback stops the training
+        if step is not None:
+            self.known[step.row] = step.known
+            self._next_row = (step.row + 1) % self._buffer.buffer_size
         buffer = self._replay_buffer
         if buffer is not self._buffer:
             if buffer.rewards.shape != self.known.shape:
-                self.known = _nothing_known(buffer)
+                self.known, step = _nothing_known(buffer), None
             self._buffer, self._next_row = buffer, buffer.pos
-        is_stored = (
-            step is not None
-            and step.buffer is buffer
-            # SB3 sets it when it has stored a step, and not if a callback stops the training at the step.
-            and self._model._last_obs is step.next_observations
-        )
-        if is_stored and step is not None:
-            self.known[step.row] = step.known
-            self._next_row = (step.row + 1) % buffer.buffer_size
         n_added_by_others = (buffer.pos - self._next_row) % buffer.buffer_size
         overwritten = (self._next_row + np.arange(n_added_by_others)) % buffer.buffer_size
         self.known["internal_reward"][overwritten] = np.nan
         self._next_row = buffer.pos
-        if is_stored and step is not None and step.is_stale:
+        if step is not None and step.is_stale:
             self._replace(np.full(buffer.n_envs, step.row), np.arange(buffer.n_envs))
 
     def relabel(self, isr: InternalSocialReward, coefficient: float) -> None:

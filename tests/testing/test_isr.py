@@ -180,11 +180,17 @@ def wide_prediction() -> InternalSocialReward:
     return isr
 
 
+def not_a_number() -> InternalSocialReward:
+    isr = isr_with(Extractor)
+    isr.predict = lambda observations, actions: np.full(len(actions), np.nan, np.float32)  # type: ignore[method-assign]
+    return isr
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (wide_prediction, r"float32 array \[16\] for 16 transitions, got float64 \[16, 1\]"),
-        (partial(isr_with, Infinite), "R_i must be finite"),
+        (not_a_number, "R_i must be finite"),
         (partial(isr_with, Doubling), "must not modify observations and actions.*; compute out of place"),
         (partial(isr_with, RunningMean), "predict must not modify the ISR"),
         (partial(isr_with, Noisy), "predict must not modify the ISR"),
@@ -198,13 +204,18 @@ def wide_prediction() -> InternalSocialReward:
         (shared_weights, "of the copy alone, got a change in the ISR itself"),
         (partial(isr_with, Hidden), r"the same after saving and loading, got .* in place of .*; keep"),
         (partial(isr_with, OffMeta), 'save and load an ISR, got .*built on torch\'s device "meta"'),
-        (partial(isr_with, Extractor, features_extractor_kwargs={"factor": np.float32(2)}), "save and load.*JSON"),
+        (partial(isr_with, Extractor, features_extractor_kwargs={"factor": torch.tensor(2.0)}), "save and load.*JSON"),
         (unpicklable, "pickle must support it.*at the top level of a module"),
     ],
 )
 def test_an_isr_that_breaks_a_rule(make: Callable[[], InternalSocialReward], message: str) -> None:
     with pytest.raises(ConformanceError, match=f"(?s){message}"):
         check_isr(make())
+
+
+def test_what_an_isr_itself_refuses_is_refused_in_its_words() -> None:
+    with pytest.raises(ValueError, match="R_i must be finite, got NaN or infinity"):
+        check_isr(isr_with(Infinite))
 
 
 def test_isrs_with_extractors_of_ones_own_that_keep_the_rules() -> None:
