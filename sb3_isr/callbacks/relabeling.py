@@ -38,11 +38,9 @@ KNOWN = np.dtype(
 class _Step(NamedTuple):
     """A step that the algorithm is about to store, unless a callback stops the training."""
 
-    buffer: ReplayBuffer
     row: int
     known: Array
     last_observations: Any
-    next_observations: Any
     is_stale: bool
 
 
@@ -121,7 +119,7 @@ class ReplayRelabeler:
         :param internal_rewards: ``R_i`` in the rewards of this step, ``[n_envs]``; NaN where there is none.
         :param rewards: The rewards as the learner received them, ``[n_envs]``.
         :param actions: The learner's actions as the buffer holds them, ``[n_envs, *shape]``.
-        :param next_observations: The learner's next observations, the object itself.
+        :param next_observations: The learner's next observations, ``[n_envs, *shape]``.
         :param dones: Whether an episode ended, ``[n_envs]``.
         :param infos: The infos of the step.
         """
@@ -137,34 +135,30 @@ class ReplayRelabeler:
         known["pair"] = pair_hashes(_like(buffer.observations, observations), _like(buffer.actions, actions))
         known["next"] = _hashes(_like(buffer.observations, last))
         known["done"], known["terminated"] = ended, terminations(ended, infos)
-        self._step = _Step(buffer, buffer.pos, known, last, next_observations, self._has_relabelled)
+        self._step = _Step(buffer.pos, known, last, self._has_relabelled)
         self._has_relabelled = False
 
     def confirm(self) -> None:
         """Look whether the last recorded step was stored, and forget the rows that were overwritten since."""
         step, self._step = self._step, None
+        if step is not None and self._buffer.pos == step.row:
+            step = None  # SB3 does not store the step at which a callback stops the training
+        if step is not None:
+            self.known[step.row] = step.known
+            if self._buffer.optimize_memory_usage:
+                for env in np.flatnonzero(step.known["done"]).tolist():
+                    self.last_observations[step.row, env] = _select(step.last_observations, env)
+            self._next_row = (step.row + 1) % self._buffer.buffer_size
         buffer = self._replay_buffer
         if buffer is not self._buffer:
             if buffer.rewards.shape != self.known.shape:
-                self.known = _nothing_known(buffer)
+                self.known, step = _nothing_known(buffer), None
             self._buffer, self._next_row = buffer, buffer.pos
-        is_stored = (
-            step is not None
-            and step.buffer is buffer
-            # SB3 sets it when it has stored a step, and not if a callback stops the training at the step.
-            and self._model._last_obs is step.next_observations
-        )
-        if is_stored and step is not None:
-            self.known[step.row] = step.known
-            if buffer.optimize_memory_usage:
-                for env in np.flatnonzero(step.known["done"]).tolist():
-                    self.last_observations[step.row, env] = _select(step.last_observations, env)
-            self._next_row = (step.row + 1) % buffer.buffer_size
         n_added_by_others = (buffer.pos - self._next_row) % buffer.buffer_size
         overwritten = (self._next_row + np.arange(n_added_by_others)) % buffer.buffer_size
         self.known["internal_reward"][overwritten] = np.nan
         self._next_row = buffer.pos
-        if is_stored and step is not None and step.is_stale:
+        if step is not None and step.is_stale:
             self._replace(np.full(buffer.n_envs, step.row), np.arange(buffer.n_envs))
 
     def relabel(self, isr: InternalSocialReward, coefficient: float) -> None:
@@ -231,7 +225,8 @@ class ReplayRelabeler:
             return last_observations(next_observations, ended, infos)
         last = copy_batch(normalize.get_original_obs())
         for env in np.flatnonzero(ended).tolist():
-            write_batch(last, env, normalize.unnormalize_obs(infos[env]["terminal_observation"]))
+            if (normalized := infos[env].get("terminal_observation")) is not None:
+                write_batch(last, env, normalize.unnormalize_obs(normalized))
         return last
 
     def _stored_next(self, index: Any) -> Any:

@@ -36,6 +36,7 @@ def check_isr(isr: InternalSocialReward, env: gym.Env[Any, Any] | None = None, n
     :param n: Number of transitions in a batch, at least 2.
     :param seed: Seeds the environment and what is sampled.
     :raises ConformanceError: If a rule is broken.
+    :raises ValueError: If the ISR itself refuses the transitions, or its own rewards for them.
     """
     transitions = _sampled(isr, n, seed) if env is None else _played(env, n, seed)
     with global_generators_unchanged("An ISR"):

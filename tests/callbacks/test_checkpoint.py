@@ -87,7 +87,7 @@ def test_only_complete_checkpoints_count_and_only_the_newest_is_kept(tmp_path: P
     """A process killed while it writes leaves a folder that is not renamed yet."""
     path = checkpointed(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == [path.name] == ["step_000000000192"]
-    path.rename(tmp_path / "partial.123")
+    path.rename(tmp_path / "partial")
     assert not ISRCheckpoint(tmp_path).can_resume()
     checkpointed(tmp_path, steps=512)
     assert [p.name for p in tmp_path.iterdir()] == ["step_000000000448"]
@@ -119,24 +119,6 @@ def test_a_checkpoint_every_zero_steps_is_refused(tmp_path: Path) -> None:
         ISRCheckpoint(tmp_path, every=0)
 
 
-@pytest.mark.parametrize(
-    ("kwargs", "message"),
-    [
-        ({"isr_kwargs": {"net_arch": (8,)}}, r"isr_kwargs must be .*got net_arch=\[8\] here and \[4\] there"),
-        ({"isr_kwargs": {"net_arch": (4,), "limit_to_labels": "no"}}, "limit_to_labels='no' here and 'range' there"),
-        ({**QUICK, "store_kwargs": {"capacity": 10}}, "capacity 10; create the store with the capacity it had"),
-    ],
-)
-def test_to_resume_with_other_arguments_is_refused_by_name(
-    kwargs: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    checkpointed(tmp_path)
-    checkpoint = ISRCheckpoint(tmp_path)
-    ISRCallback(callback=checkpoint, **kwargs)
-    with pytest.raises(ValueError, match=message):
-        checkpoint.resume(PPO, scripted(), device="cpu")
-
-
 def test_environments_that_cannot_be_pickled_start_their_episodes_anew(tmp_path: Path) -> None:
     def make() -> gym.Env[Any, Any]:
         return ScriptedEnv([(0.0, 1.0)] * 100)
@@ -146,7 +128,7 @@ def test_environments_that_cannot_be_pickled_start_their_episodes_anew(tmp_path:
 
     env = VecISRReward(SubprocVecEnv([make]))
     checkpoint = ISRCheckpoint(tmp_path, every=16)
-    with pytest.warns(UserWarning, match="episodes start anew"):
+    with pytest.warns(UserWarning, match="environments start new episodes.*SubprocVecEnv.remotes cannot be pickled"):
         model_of(env).learn(64, callback=ISRCallback("always", callback=checkpoint))
     env.close()
     again = ISRCheckpoint(tmp_path, every=16)

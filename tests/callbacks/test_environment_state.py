@@ -6,7 +6,6 @@ import threading
 import warnings
 from collections.abc import Callable
 from functools import partial
-from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.utils import EzPickle
-from stable_baselines3 import A2C, DQN
-from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3 import DQN
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
@@ -28,116 +25,13 @@ from stable_baselines3.common.vec_env import (
     VecVideoRecorder,
 )
 
-from sb3_isr import Caregiver, ISRRewardWrapper, SocialRewardWrapper, TaskRewardCaregiver
+from sb3_isr import Caregiver, ISRRewardWrapper, SocialRewardWrapper
 from sb3_isr import VecISRReward as Wrapped
 from sb3_isr.callbacks.environment_state import dumps_with_environments, layers_of, loads_with_environments
 from sb3_isr.callbacks.state_pickle import dumps, loads
+from tests.callbacks.counting import NOT_RESTORED, RESTORED, Counting, EzPickled, Locked, vec
 from tests.callbacks.learners import off_policy
 from tests.callbacks.resumed import Laps, check_resumed_equals_uninterrupted, small_ppo
-
-
-class Counting(gym.Env[Any, Any]):
-    """An observation is the step of an episode of 20, and the caregiver's label the number of the next step."""
-
-    observation_space: gym.Space[Any] = spaces.Box(0, 99, (1,), np.float32)
-    action_space: gym.Space[Any] = spaces.Discrete(2)
-
-    def __init__(self) -> None:
-        self.t = 0
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        super().reset(seed=seed)
-        self.t = 0
-        return np.zeros(1, np.float32), {}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        self.t += 1
-        label = float(self.t)
-        return np.full(1, self.t, np.float32), label, self.t == 20, False, {"social_reward": label}
-
-
-class EzPickled(Counting, EzPickle):
-    """As LunarLander, MuJoCo and ALE: pickled as its constructor's arguments alone."""
-
-    def __init__(self) -> None:
-        EzPickle.__init__(self)
-        Counting.__init__(self)
-
-
-class LeftOut(Counting):
-    """Its pickle lacks the step."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "t"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, t=0)
-
-
-class MadeAnew(Counting):
-    """Its pickle is a call of its class."""
-
-    def __reduce__(self) -> Any:
-        return MadeAnew, ()
-
-
-class Slotted(Counting):
-    """Its step is in no dictionary."""
-
-    __slots__ = ("t",)
-
-
-class Game(EzPickle):
-    """Something with a state, that is no environment: of PettingZoo, for example."""
-
-    def __init__(self) -> None:
-        EzPickle.__init__(self)
-        self.t = 0
-
-
-class Nested(Counting):
-    """Its state is in an object inside it."""
-
-    def __init__(self) -> None:
-        self.game = Game()
-        super().__init__()
-
-    @property
-    def t(self) -> int:
-        """The game's."""
-        return self.game.t
-
-    @t.setter
-    def t(self, value: int) -> None:
-        self.game.t = value
-
-
-class Locked(EzPickled):
-    """Holds something that cannot be pickled, as simulators do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.simulator = threading.Lock()
-
-
-class Connected(Counting):
-    """Holds a connection to another process, which pickle takes for a number."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.simulator = Pipe()[0]
-
-
-RESTORED = [Counting, EzPickled, LeftOut, MadeAnew, Slotted, Nested]
-NOT_RESTORED = [Locked, Connected]
-
-
-def vec(*layers: Any, env: Callable[[], Any] = Counting, n: int = 1) -> VecEnv:
-    """Environments with a Monitor, in a VecISRReward and further layers."""
-    venv: VecEnv = Wrapped(DummyVecEnv([lambda: Monitor(env())] * n))
-    for layer in layers:
-        venv = layer(venv)
-    return venv
 
 
 @pytest.mark.parametrize("env", RESTORED)
@@ -357,50 +251,3 @@ def test_layers_come_once_each() -> None:
     assert outer == ["VecNormalize", "VecISRReward", "DummyVecEnv"]
     assert first == ["Monitor", "Counting", "Remembering"]
     assert second == ["Monitor", "Counting"]
-
-
-# --- simulators
-
-
-def simulated(name: str, **kwargs: Any) -> Callable[[], VecEnv]:
-    """Makes monitored environments with a caregiver who praises as the task does."""
-
-    def single() -> Any:
-        return SocialRewardWrapper(gym.make(name, **kwargs), TaskRewardCaregiver())
-
-    return lambda: Wrapped(make_vec_env(single, 2))
-
-
-@pytest.mark.parametrize("name", ["Hopper-v5", "InvertedPendulum-v5", "Humanoid-v5"])
-def test_mujoco_continues_in_mid_episode_bit_for_bit(name: str, tmp_path: Path) -> None:
-    pytest.importorskip("mujoco")
-    check_resumed_equals_uninterrupted(tmp_path, simulated(name), small_ppo)
-
-
-@pytest.mark.parametrize("name", ["LunarLander-v3", "BipedalWalker-v3"])
-def test_box2d_starts_new_episodes_and_says_so(name: str, tmp_path: Path) -> None:
-    pytest.importorskip("Box2D")
-    laps = Laps(tmp_path, simulated(name), A2C_small)
-    simulator = name.split("-")[0]
-    with pytest.warns(UserWarning, match=rf"After a resume, .*{simulator}\.\w+ cannot be pickled"):
-        laps.run(160, interrupt_at=80)
-    with pytest.warns(UserWarning, match=rf"Resumed at step 80, .*{simulator}\.\w+ cannot be pickled"):
-        laps.run(400)
-    assert laps.callback.store.n_added == 400
-
-
-def test_atari_starts_new_episodes_and_says_so(tmp_path: Path) -> None:
-    """ALE's states lack the action that a sticky action repeats, so that continuing from them is not exact."""
-    ale_py = pytest.importorskip("ale_py")
-    gym.register_envs(ale_py)
-    laps = Laps(tmp_path, simulated("ALE/Breakout-v5", obs_type="ram"), A2C_small)
-    with pytest.warns(UserWarning, match=r"After a resume, .*AtariEnv\.ale cannot be pickled"):
-        laps.run(160, interrupt_at=80)
-    with pytest.warns(UserWarning, match=r"Resumed at step 80, .*AtariEnv\.ale cannot be pickled"):
-        laps.run(200)
-    assert laps.callback.store.n_added == 200
-
-
-def A2C_small(env: Any) -> A2C:  # noqa: N802
-    """A learner with short rollouts."""
-    return A2C("MlpPolicy", env, n_steps=5, seed=0, device="cpu", policy_kwargs={"net_arch": [8]})

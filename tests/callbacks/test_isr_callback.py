@@ -11,7 +11,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
 from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import EvalCallback
@@ -29,9 +28,7 @@ from sb3_isr import (
     VecISRReward,
 )
 from tests.callbacks.learners import QUICK, SCRIPTS, Watch, off_policy, ppo, scripted, weights_of
-from tests.scripted_env import Script, ScriptedEnv, scripted_vec_env
-
-UNLABELLED: list[Script] = [[(-0.5, None)] * 4] * 2
+from tests.scripted_env import ScriptedEnv, scripted_vec_env
 
 
 def continuous(n_envs: int) -> VecEnv:
@@ -250,59 +247,3 @@ def test_arguments_of_trainer_and_store_reach_them_also_by_dotted_names() -> Non
     assert (store.capacity, store.held_out, store.n_added, len(store)) == (50, 0.25, 64, 50)
     assert any(isinstance(module, torch.nn.Tanh) for module in callback.isr.net.modules())
     assert trainer_kwargs["optimizer_class"] == "torch.optim.SGD"  # RL Zoo shares its dictionaries
-
-
-# --- bad input: rule, value met, remedy, before time is lost
-
-
-@pytest.mark.parametrize("name", ["isr", "store", "internalizer"])
-def test_before_training_there_is_no_isr(name: str) -> None:
-    with pytest.raises(ValueError, match="when training starts, got no training; call learn"):
-        getattr(ISRCallback(), name)
-
-
-@pytest.mark.parametrize("presence", ["never", "leave_at_0.0"])
-def test_departure_before_any_label_is_refused_at_once(presence: str) -> None:
-    watch = Watch()
-    with pytest.raises(ValueError, match=r"must give labels before it leaves.*step 0.*ISRCallback\(isr=\.\.\.\)"):
-        ppo().learn(64, callback=[ISRCallback(presence), watch])
-    assert watch.rewards == []
-
-
-def test_a_caregiver_who_gives_no_label_is_warned_of_early_and_refused_at_departure() -> None:
-    model = ppo(VecISRReward(scripted_vec_env(UNLABELLED)))
-    with (
-        pytest.warns(UserWarning, match='no info had the key "social_reward"') as seen,
-        pytest.raises(ValueError, match="there is none and it leaves at step 64"),
-    ):
-        model.learn(128, callback=ISRCallback())
-    assert len([w for w in seen if "social_reward" in str(w.message)]) == 1
-
-
-def test_an_isr_of_other_spaces_is_refused() -> None:
-    env = scripted_vec_env(SCRIPTS)
-    isr = InternalSocialReward(env.observation_space, spaces.Discrete(7))
-    with pytest.raises(ValueError, match=r"Discrete\(7\), got"):
-        ppo().learn(64, callback=ISRCallback("never", isr=isr))
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "message"),
-    [
-        ({"presence": "leave_at_2"}, r"\[0, 1\], got 2\.0"),
-        ({"presence": "on_sundays"}, "got 'on_sundays'"),
-        ({"queries": "on_sundays"}, "got 'on_sundays'"),
-        ({"train_every": 0}, "1 or more, got 0"),
-        ({"coefficient": float("nan")}, "finite number.*got nan"),
-        ({"isr": "isr.safetensors", "isr_kwargs": {"net_arch": [4]}}, "leave one of them out"),
-        ({"trainer_kwargs": {"optimizer_class": "torch.optim.Adams"}}, "got 'torch.optim.Adams'"),
-    ],
-)
-def test_bad_arguments_are_refused_when_the_callback_is_made(kwargs: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        ISRCallback(**kwargs)
-
-
-def test_a_schedule_that_returns_no_probability_is_refused_at_once() -> None:
-    with pytest.raises(ValueError, match=r"in \[0, 1\].*returned 2\.0"):
-        ppo().learn(64, callback=ISRCallback(lambda progress_remaining: 2.0))

@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_isr import HackingWatch, ISRCallback, ISRCheckpoint, RandomQueries, VecISRReward
 from sb3_isr.callbacks.state_pickle import dumps, loads
+from tests.callbacks.counting import Counting
 from tests.callbacks.learners import QUICK, off_policy, ppo, scripted
 from tests.callbacks.resumed import Laps, check_resumed_equals_uninterrupted, small_ppo
 from tests.scripted_env import scripted_vec_env
@@ -143,7 +144,7 @@ def test_an_alarm_of_a_watch_that_only_warns_does_not_lower_the_coefficient_of_o
 def test_the_state_of_a_process_with_a_gpu_loads_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parameters to roll back to, for example. torch notes the device of each tensor."""
     with monkeypatch.context() as patch:
-        patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:99")
         data = dumps({"parameters": [torch.arange(3.0)]})
     with pytest.raises(RuntimeError, match="CUDA"):
         torch.load(io.BytesIO(_torch_file(monkeypatch)))
@@ -153,17 +154,11 @@ def test_the_state_of_a_process_with_a_gpu_loads_without_one(monkeypatch: pytest
 def _torch_file(monkeypatch: pytest.MonkeyPatch) -> bytes:
     file = io.BytesIO()
     with monkeypatch.context() as patch:
-        patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:99")
         torch.save(torch.arange(3.0), file)
     return file.getvalue()
 
 
 def test_the_learner_draws_from_the_same_space_as_the_environments_after_a_resume(tmp_path: Path) -> None:
-    laps = Laps(tmp_path, lambda: VecISRReward(DummyVecEnv([_single])), small_ppo).run(64, interrupt_at=48).run(64)
+    laps = Laps(tmp_path, lambda: VecISRReward(DummyVecEnv([Counting])), small_ppo).run(64, interrupt_at=48).run(64)
     assert laps.model.action_space is laps.env.action_space
-
-
-def _single() -> Any:
-    from tests.callbacks.test_environment_state import Counting
-
-    return Counting()

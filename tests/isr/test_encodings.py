@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
@@ -107,7 +107,6 @@ def are_told_apart(isr: InternalSocialReward, observations: Any, actions: Any, r
     return not torch.equal(first, second)
 
 
-@settings(deadline=None, max_examples=300)
 @given(boxes() | DISCRETES, st.data())
 def test_two_actions_that_differ_to_the_environment_differ_to_the_isr(
     space: gym.Space[Any], data: st.DataObject
@@ -126,7 +125,6 @@ OBSERVED |= st.sampled_from([(4, 4, 3), (3, 4), (5, 3, 3)]).map(lambda shape: sp
 OBSERVED |= st.dictionaries(st.text(max_size=3), OBSERVED, min_size=1, max_size=3).map(spaces.Dict)
 
 
-@settings(deadline=None, max_examples=300)
 @given(OBSERVED, st.booleans(), st.data())
 def test_two_observations_that_differ_to_the_environment_differ_to_the_isr(
     space: gym.Space[Any], normalize_images: bool, data: st.DataObject
@@ -161,7 +159,6 @@ def test_numbers_that_are_the_same_in_float32_are_told_apart(space: spaces.Box, 
     assert are_told_apart(isr, np.zeros((2, 3), np.float32), numbers)
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.sampled_from([3, 4, 6, 8, 9, 12]), st.booleans(), st.data())
 def test_two_grids_that_differ_differ_as_planes_or_the_code_is_named(
     n: int, is_last: bool, data: st.DataObject

@@ -286,7 +286,7 @@ def check_finite(isr: InternalSocialReward) -> None:
     assert np.isfinite(isr.predict(observation, np.asarray(action), observation, np.zeros(1, bool))).all()
 
 
-FUZZ = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FUZZ

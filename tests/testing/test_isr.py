@@ -181,11 +181,18 @@ def wide_prediction() -> InternalSocialReward:
     return isr
 
 
+def not_a_number() -> InternalSocialReward:
+    isr = isr_with(Extractor)
+    isr.predict = lambda *transitions: np.full(len(transitions[1]), np.nan, np.float32)  # type: ignore[method-assign]
+    return isr
+
+
 @pytest.mark.filterwarnings("ignore:This ISR can be trained, but neither saved nor resumed")
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (wide_prediction, r"float32 array \[16\] for 16 transitions, got float64 \[16, 1\]"),
+        (not_a_number, "R_i must be finite"),
         (
             partial(isr_with, Doubling, use_next_observation=False),
             "must not modify transitions.*; compute out of place",
@@ -202,7 +209,7 @@ def wide_prediction() -> InternalSocialReward:
         (shared_weights, "of the copy alone, got a change in the ISR itself"),
         (partial(isr_with, Hidden), r"the same after saving and loading, got .* in place of .*; keep"),
         (partial(isr_with, OffMeta), 'save and load an ISR, got .*built on torch\'s device "meta"'),
-        (partial(isr_with, Extractor, features_extractor_kwargs={"factor": torch.ones(1)}), "save and load.*JSON"),
+        (partial(isr_with, Extractor, features_extractor_kwargs={"factor": torch.tensor(2.0)}), "save and load.*JSON"),
         (unpicklable, "pickle must support it.*at the top level of a module"),
     ],
 )
@@ -211,8 +218,8 @@ def test_an_isr_that_breaks_a_rule(make: Callable[[], InternalSocialReward], mes
         check_isr(make())
 
 
-def test_an_isr_whose_rewards_are_not_finite_refuses_by_itself() -> None:
-    with pytest.raises(ValueError, match="R_i must be finite"):
+def test_what_an_isr_itself_refuses_is_refused_in_its_words() -> None:
+    with pytest.raises(ValueError, match="R_i must be finite, got NaN or infinity"):
         check_isr(isr_with(Infinite))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -19,9 +18,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 from sb3_isr import ISRCallback, ISRRewardWrapper, LabelBatch, VecISRReward
 from sb3_isr.common.batches import Array, Observations
 from tests.scripted_env import Script, Told, labels_by_hand, scripted_vec_env, utilities_by_hand
-
-# Sixty-four processes that each import torch and sb3-isr take minutes; forked from one that has them they take seconds.
-multiprocessing.set_forkserver_preload(["tests.scripted_env"])
 
 #: Two environments with episodes of three and of four steps, each with a step without a label.
 SCRIPTS: list[Script] = [

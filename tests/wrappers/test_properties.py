@@ -7,7 +7,6 @@ what the plugin learns from while the caregiver stays. ``HYPOTHESIS_EXAMPLES=100
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from typing import Any
 
@@ -27,10 +26,9 @@ from sb3_isr.common.batches import Array, Observations, copy_batch
 from tests.scripted_env import ScriptedEnv, Told, labels_by_hand, transitions_by_hand
 from tests.wrappers.learners import Rewards, in_order, internalizing, stored, told_by, weights
 
-N_EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "18"))
-slowly = settings(max_examples=N_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+slowly = settings(suppress_health_check=list(HealthCheck))
 #: Training takes longer.
-more_slowly = settings(slowly, max_examples=max(1, N_EXAMPLES // 6))
+more_slowly = settings(slowly, max_examples=max(1, slowly.max_examples // 8))
 
 FLAT = spaces.Box(0, 1000, (2,), np.float32)
 OBSERVATION_SPACES = [
