@@ -149,7 +149,7 @@ def trainer_kwargs(protocol: Protocol) -> dict[str, Any]:
     :param protocol: Which protocol.
     :return: The arguments.
     """
-    return {**PAPER_TRAINER, **_FUSED_ADAM} if protocol.networks == "cnn" else {"max_cycles": 1}
+    return {**PAPER_TRAINER, **_FUSED_ADAM} if protocol.networks == "cnn" else {"learning_rate": 1e-3, "max_cycles": 1}
 
 
 def _one_hot(task: str) -> dict[str, Any]:

@@ -57,8 +57,8 @@ class ISRTrainer:
     :param batch_size: Number of labels in a batch.
     :param max_grad_norm: The gradient's norm is clipped at this, times the square root of the number of members.
     :param l1_coef: Coefficient of an L1 penalty on the weights of the MLP's first layer (the lasso, Tibshirani 1996),
-        relative to the squared range of the labels: a caregiver praises for few of the things that can be seen, and
-        with few labels this finds which. Try 0.006.
+        relative to the labels' variance (without ``standardize``, to their squared range): a caregiver praises for few
+        of the things that can be seen, and with few labels this finds which. Try 0.006.
     :param action_contrast: Whether the first member is also trained to predict 0 for the praised observations with
         other actions. A learner that knows its task shows no others, so that no label says whether the action matters.
     :param seed: Seeds what a network draws while training (dropout, say); the global generators are left as they were.
@@ -247,7 +247,8 @@ class ISRTrainer:
 
     def _l1_penalty(self) -> torch.Tensor:
         width = self.isr.label_range.width if self.isr.label_range is not None else 0.0
-        return self.l1_coef * width**2 / self._label_variance() * next(self.isr.net.parameters()).abs().sum()
+        unit = width**2 if self.isr.scales is None else 1.0
+        return self.l1_coef * unit * next(self.isr.net.parameters()).abs().sum()
 
 
 def _contrast_loss(isr: InternalSocialReward, transitions: Any, social_rewards: Any) -> torch.Tensor:
