@@ -47,6 +47,9 @@ class Truth:
         #: True where the row holds an internal reward.
         self.is_internal = np.zeros((N_ROWS, 2), bool)
         self.given: np.ndarray[Any, Any] = np.full((N_ROWS, 2), np.nan)
+        #: What happened then, as the environments themselves recorded it.
+        self.next_observations = np.zeros((N_ROWS, 2, 2), np.float32)
+        self.terminated = np.zeros((N_ROWS, 2), bool)
         self._internal = np.full(2, np.nan)
         store = model._store_transition
 
@@ -73,11 +76,18 @@ class Truth:
         row = self.model.replay_buffer.pos
         self.is_internal[row] = ~np.isnan(self._internal)
         self.given[row] = np.where(self.is_internal[row], np.nan, self.model.env.venv_rewards())
+        for env, told in enumerate(self.model.env.get_attr("told")):
+            self.next_observations[row, env] = told[-1].next_observation
+            self.terminated[row, env] = told[-1].terminated
 
     def check(self) -> None:
         buffer = self.model.replay_buffer
-        rows, envs = np.nonzero(self.is_internal)
-        now = self.callback.isr.predict(buffer.observations[rows, envs], buffer.actions[rows, envs].reshape(-1))
+        # Where memory is saved, the oldest row's observation was overwritten by the newest row's next one.
+        is_whole = np.arange(N_ROWS) != (buffer.pos if buffer.optimize_memory_usage else N_ROWS)
+        rows, envs = np.nonzero(self.is_internal & is_whole[:, None])
+        outcome = self.next_observations[rows, envs], self.terminated[rows, envs]
+        actions = buffer.actions[rows, envs].reshape(-1)
+        now = self.callback.isr.predict(buffer.observations[rows, envs], actions, *outcome)
         np.testing.assert_allclose(buffer.rewards[rows, envs], now, atol=1e-5)
         rows, envs = np.nonzero(~np.isnan(self.given))
         np.testing.assert_array_equal(buffer.rewards[rows, envs], self.given[rows, envs].astype(np.float32))
@@ -97,8 +107,15 @@ class Rewards(VecISRReward):
         return self.last
 
 
+class Ends(ScriptedEnv):
+    """The first environment's episodes are truncated, those of the second one terminate."""
+
+    def __init__(self, script: Script, number: int = 0, **kwargs: Any) -> None:
+        super().__init__(script, number, **{"truncates": number == 0, **kwargs})
+
+
 def dqn(env: Any = None, **kwargs: Any) -> Any:
-    env = Rewards(scripted_vec_env(SCRIPTS)) if env is None else env
+    env = Rewards(scripted_vec_env(SCRIPTS, env_cls=Ends)) if env is None else env
     kwargs = {"buffer_size": 2 * N_ROWS, "learning_starts": 10**6, "policy_kwargs": {"net_arch": [4]}, **kwargs}
     return DQN("MlpPolicy", env, seed=0, device="cpu", **kwargs)
 
@@ -122,11 +139,18 @@ ACTIONS = st.one_of(
 )
 
 
-@pytest.mark.parametrize("kwargs", [{}, {"train_freq": 7}, {"n_steps": 3}], ids=["each", "rollouts", "n-step"])
+MEMORY = {"optimize_memory_usage": True, "replay_buffer_kwargs": {"handle_timeout_termination": False}}
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{}, {"train_freq": 7}, {"n_steps": 3}, MEMORY], ids=["each", "rollouts", "n-step", "memory"]
+)
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_what_the_caregiver_gave_stays_and_internal_rewards_are_those_of_today(data: Any, kwargs: Any) -> None:
     actions = data.draw(st.lists(ACTIONS, min_size=2, max_size=6))
+    if kwargs is MEMORY:  # no row but the oldest loses its next observation
+        actions = [action for action in actions if action[0] != "move"]
     callback = relabelling("fade_0.1_0.9", train_every=data.draw(st.sampled_from([None, 8])))
     model = dqn(**kwargs)
     truth: Truth | None = None
@@ -192,6 +216,16 @@ def test_the_step_at_which_another_callback_stops_is_not_stored() -> None:
     np.testing.assert_array_equal(np.unique(given), [0.0, 1.0])
 
 
+def predicted(callback: ISRCallback, buffer: Any, rows: slice) -> Any:
+    """R_i of all environments' transitions in some rows of a buffer, as the buffer itself holds them."""
+    observations, next_observations = (
+        each[rows].reshape(-1, 2) for each in (buffer.observations, buffer.next_observations)
+    )
+    terminated = (buffer.dones[rows] * (1 - buffer.timeouts[rows])).reshape(-1).astype(bool)
+    actions = buffer.actions[rows].reshape(-1)
+    return callback.isr.predict(observations, actions, next_observations, terminated).reshape(-1, buffer.n_envs)
+
+
 def test_another_buffer_that_is_loaded_is_left_alone_and_ones_own_is_not(tmp_path: Path) -> None:
     callback, model = relabelling(), dqn()
     model.learn(48, callback=callback)
@@ -220,8 +254,7 @@ def test_a_buffer_of_another_size_or_number_of_environments_starts_anew(tmp_path
     assert buffer is not None
     for _ in range(2):
         callback.train()
-        internal = callback.isr.predict(buffer.observations.reshape(-1, 2), buffer.actions.reshape(-1))
-        np.testing.assert_allclose(buffer.rewards.reshape(-1), internal, atol=1e-5)
+        np.testing.assert_allclose(buffer.rewards, predicted(callback, buffer, slice(None)), atol=1e-5)
 
 
 def test_rewards_that_a_user_changed_are_left_alone() -> None:
@@ -240,8 +273,7 @@ def test_a_buffer_that_was_reset_is_filled_anew() -> None:
     buffer = model.replay_buffer
     assert buffer.pos == 5
     callback.train()
-    internal = callback.isr.predict(buffer.observations[:5].reshape(-1, 2), buffer.actions[:5].reshape(-1))
-    np.testing.assert_allclose(buffer.rewards[:5].reshape(-1), internal, atol=1e-5)
+    np.testing.assert_allclose(buffer.rewards[:5], predicted(callback, buffer, slice(5)), atol=1e-5)
 
 
 def test_the_step_at_which_the_isr_is_trained_is_not_left_stale() -> None:
@@ -253,8 +285,8 @@ def test_the_step_at_which_the_isr_is_trained_is_not_left_stale() -> None:
     row = 30 - n_last - 1
     envs = np.flatnonzero(~np.isnan(known["internal_reward"][row]))
     assert len(envs)
-    internal = callback.isr.predict(buffer.observations[row, envs], buffer.actions[row, envs].reshape(-1))
-    np.testing.assert_allclose(buffer.rewards[row, envs], internal, atol=1e-6)
+    internal = predicted(callback, buffer, slice(row, row + 1))[0]
+    np.testing.assert_allclose(buffer.rewards[row, envs], internal[envs], atol=1e-6)
 
 
 # --- spaces
@@ -325,5 +357,6 @@ def test_actions_of_a_box_of_two_dimensions_are_unscaled() -> None:
     buffer = model.replay_buffer
     assert buffer is not None
     observations, actions = buffer.observations[22:40].reshape(-1, 2), buffer.actions[22:40].reshape(-1, 2, 2)
-    internal = callback.isr.predict(observations, (actions + 1) / 2 * 8 - 3)
+    outcome = buffer.next_observations[22:40].reshape(-1, 2), buffer.dones[22:40].reshape(-1).astype(bool)
+    internal = callback.isr.predict(observations, (actions + 1) / 2 * 8 - 3, *outcome)
     np.testing.assert_allclose(buffer.rewards[22:40].reshape(-1), internal, atol=1e-5)
