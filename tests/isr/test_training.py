@@ -1,5 +1,6 @@
 """What an ISR learns from labels, and how."""
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -349,11 +350,11 @@ def test_without_held_out_labels_there_is_one_cycle() -> None:
 
 @pytest.mark.parametrize("max_cycles", [1, 3])
 def test_there_are_no_more_cycles_than_allowed_though_each_is_better(max_cycles: int) -> None:
-    trainer, metrics = cycled(40, max_cycles)
+    trainer, metrics = cycled(80, max_cycles, learning_rate=1e-2, batch_size=64)
     errors = [error for _, error in trainer.cycles]
     assert len(errors) == max_cycles
-    assert all(later < 0.9 * earlier for earlier, later in zip(errors, errors[1:], strict=False))
-    assert metrics.gradient_steps == 40 * max_cycles
+    assert all(later < 0.9 * earlier for earlier, later in itertools.pairwise(errors))
+    assert metrics.gradient_steps == 80 * max_cycles
 
 
 def test_the_weights_of_the_best_cycle_are_kept() -> None:
@@ -450,13 +451,14 @@ def taught(scale: float, shift: float, observation_scale: float, standardize: bo
 
 
 @pytest.mark.parametrize(
-    ("scale", "shift", "observation_scale"),
-    [(1000.0, 5.0, 1.0), (1.0, 5.0, 1.0), (1.0, 0.0, 1000.0), (1e-3, 0.0, 1e-3)],
+    ("scale", "shift", "observation_scale", "atol"),
+    # Other observations have other hashes, by which other labels are drawn: as different as with another seed.
+    [(1000.0, 5.0, 1.0, 0.02), (1.0, 5.0, 1.0, 0.02), (1.0, 0.0, 1000.0, 0.15), (1e-3, 0.0, 1e-3, 0.15)],
 )
 def test_labels_and_observations_in_other_units_teach_the_same(
-    scale: float, shift: float, observation_scale: float
+    scale: float, shift: float, observation_scale: float, atol: float
 ) -> None:
     expected = taught(1.0, 0.0, 1.0)
-    np.testing.assert_allclose(taught(scale, shift, observation_scale), expected, atol=0.02)
+    np.testing.assert_allclose(taught(scale, shift, observation_scale), expected, atol=atol)
     unstandardized = taught(scale, shift, observation_scale, standardize=False)
     assert np.abs(unstandardized - taught(1.0, 0.0, 1.0, standardize=False)).max() > 0.2
