@@ -50,6 +50,7 @@ class Truth:
         #: What happened then, as the environments themselves recorded it.
         self.next_observations = np.zeros((N_ROWS, 2, 2), np.float32)
         self.terminated = np.zeros((N_ROWS, 2), bool)
+        self.ended = np.zeros((N_ROWS, 2), bool)
         self._internal = np.full(2, np.nan)
         store = model._store_transition
 
@@ -79,12 +80,26 @@ class Truth:
         for env, told in enumerate(self.model.env.get_attr("told")):
             self.next_observations[row, env] = told[-1].next_observation
             self.terminated[row, env] = told[-1].terminated
+            self.ended[row, env] = told[-1].step + 1 == len(SCRIPTS[env])
+
+    def _is_whole(self) -> Any:
+        """
+        Whether the buffer still holds the transition.
+
+        Where it saves memory, the oldest row's observation was overwritten by the newest row's next one; and where
+        learning stopped in mid-episode and went on with another one, the first observation of that one is there.
+        """
+        buffer = self.model.replay_buffer
+        if not buffer.optimize_memory_usage:
+            return np.ones((N_ROWS, 2), bool)
+        following = np.roll(buffer.observations, -1, axis=0)
+        is_whole = self.ended | (following == self.next_observations).all(axis=-1)
+        is_whole[buffer.pos] = False
+        return is_whole
 
     def check(self) -> None:
         buffer = self.model.replay_buffer
-        # Where memory is saved, the oldest row's observation was overwritten by the newest row's next one.
-        is_whole = np.arange(N_ROWS) != (buffer.pos if buffer.optimize_memory_usage else N_ROWS)
-        rows, envs = np.nonzero(self.is_internal & is_whole[:, None])
+        rows, envs = np.nonzero(self.is_internal & self._is_whole())
         outcome = self.next_observations[rows, envs], self.terminated[rows, envs]
         actions = buffer.actions[rows, envs].reshape(-1)
         now = self.callback.isr.predict(buffer.observations[rows, envs], actions, *outcome)
