@@ -238,7 +238,7 @@ class ReplayRelabeler:
         for i in np.flatnonzero(self.known["done"][index]).tolist():
             last = self.last_observations.get((int(rows[i]), int(envs[i])))
             if last is not None:
-                write_batch(stored, i, _like(_select(stored, i), last))
+                write_batch(stored, i, _like(stored, last))
         return stored
 
     def _observations(self, stored: Any) -> Observations:

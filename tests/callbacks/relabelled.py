@@ -9,7 +9,7 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_isr import ISRCallback, VecISRReward
-from tests.scripted_env import Script, scripted_vec_env
+from tests.scripted_env import Script, ScriptedEnv, scripted_vec_env
 
 #: The environments' own rewards are 0, so that each reward in the buffer is a label or internal.
 SCRIPTS: list[Script] = [[(0.0, 1.0), (0.0, 0.0), (0.0, 1.0)], [(0.0, 0.0), (0.0, 1.0)]]
@@ -41,8 +41,15 @@ class Rewards(VecISRReward):
         return self.last
 
 
+class Ends(ScriptedEnv):
+    """The first environment's episodes are truncated, those of the second one terminate."""
+
+    def __init__(self, script: Script, number: int = 0, **kwargs: Any) -> None:
+        super().__init__(script, number, **{"truncates": number == 0, **kwargs})
+
+
 def dqn(env: Any = None, **kwargs: Any) -> Any:
-    env = Rewards(scripted_vec_env(SCRIPTS)) if env is None else env
+    env = Rewards(scripted_vec_env(SCRIPTS, env_cls=Ends)) if env is None else env
     kwargs = {"buffer_size": 2 * N_ROWS, "learning_starts": 10**6, "policy_kwargs": {"net_arch": [4]}, **kwargs}
     return DQN("MlpPolicy", env, seed=0, device="cpu", **kwargs)
 

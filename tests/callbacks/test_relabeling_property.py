@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_isr import ISRCallback
-from tests.callbacks.relabelled import N_ROWS, Act, dqn, relabelling
+from tests.callbacks.relabelled import N_ROWS, SCRIPTS, Act, dqn, relabelling
 
 
 class Truth:
@@ -26,6 +26,10 @@ class Truth:
         #: True where the row holds an internal reward.
         self.is_internal = np.zeros((N_ROWS, 2), bool)
         self.given: np.ndarray[Any, Any] = np.full((N_ROWS, 2), np.nan)
+        #: What happened then, as the environments themselves recorded it.
+        self.next_observations = np.zeros((N_ROWS, 2, 2), np.float32)
+        self.terminated = np.zeros((N_ROWS, 2), bool)
+        self.ended = np.zeros((N_ROWS, 2), bool)
         self._internal = np.full(2, np.nan)
         store = model._store_transition
 
@@ -57,11 +61,32 @@ class Truth:
         row = self.model.replay_buffer.pos
         self.is_internal[row] = ~np.isnan(self._internal)
         self.given[row] = np.where(self.is_internal[row], np.nan, self.model.env.venv_rewards())
+        for env, told in enumerate(self.model.env.get_attr("told")):
+            self.next_observations[row, env] = told[-1].next_observation
+            self.terminated[row, env] = told[-1].terminated
+            self.ended[row, env] = told[-1].step + 1 == len(SCRIPTS[env])
+
+    def _is_whole(self) -> Any:
+        """
+        Whether the buffer still holds the transition.
+
+        Where it saves memory, the oldest row's observation was overwritten by the newest row's next one; and where
+        learning stopped in mid-episode and went on with another one, the first observation of that one is there.
+        """
+        buffer = self.model.replay_buffer
+        if not buffer.optimize_memory_usage:
+            return np.ones((N_ROWS, 2), bool)
+        following = np.roll(buffer.observations, -1, axis=0)
+        is_whole = self.ended | (following == self.next_observations).all(axis=-1)
+        is_whole[buffer.pos] = False
+        return is_whole
 
     def check(self) -> None:
         buffer = self.model.replay_buffer
-        rows, envs = np.nonzero(self.is_internal)
-        now = self.callback.isr.predict(buffer.observations[rows, envs], buffer.actions[rows, envs].reshape(-1))
+        rows, envs = np.nonzero(self.is_internal & self._is_whole())
+        outcome = self.next_observations[rows, envs], self.terminated[rows, envs]
+        actions = buffer.actions[rows, envs].reshape(-1)
+        now = self.callback.isr.predict(buffer.observations[rows, envs], actions, *outcome)
         np.testing.assert_allclose(buffer.rewards[rows, envs], now, atol=1e-5)
         rows, envs = np.nonzero(~np.isnan(self.given))
         np.testing.assert_array_equal(buffer.rewards[rows, envs], self.given[rows, envs].astype(np.float32))
@@ -80,11 +105,18 @@ ACTIONS = st.one_of(
 )
 
 
-@pytest.mark.parametrize("kwargs", [{}, {"train_freq": 7}, {"n_steps": 3}], ids=["each", "rollouts", "n-step"])
+MEMORY = {"optimize_memory_usage": True, "replay_buffer_kwargs": {"handle_timeout_termination": False}}
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{}, {"train_freq": 7}, {"n_steps": 3}, MEMORY], ids=["each", "rollouts", "n-step", "memory"]
+)
 @settings(max_examples=max(1, settings().max_examples // 3))
 @given(data=st.data())
 def test_what_the_caregiver_gave_stays_and_internal_rewards_are_those_of_today(data: Any, kwargs: Any) -> None:
     actions = data.draw(st.lists(ACTIONS, min_size=2, max_size=6))
+    if kwargs is MEMORY:  # no row but the oldest loses its next observation
+        actions = [action for action in actions if action[0] != "move"]
     callback = relabelling("fade_0.1_0.9", train_every=data.draw(st.sampled_from([None, 8])))
     model = dqn(**kwargs)
     truth: Truth | None = None

@@ -39,6 +39,16 @@ def test_the_step_at_which_another_callback_stops_is_not_stored() -> None:
     np.testing.assert_array_equal(np.unique(given), [0.0, 1.0])
 
 
+def predicted(callback: ISRCallback, buffer: Any, rows: slice) -> Any:
+    """R_i of all environments' transitions in some rows of a buffer, as the buffer itself holds them."""
+    observations, next_observations = (
+        each[rows].reshape(-1, 2) for each in (buffer.observations, buffer.next_observations)
+    )
+    terminated = (buffer.dones[rows] * (1 - buffer.timeouts[rows])).reshape(-1).astype(bool)
+    actions = buffer.actions[rows].reshape(-1)
+    return callback.isr.predict(observations, actions, next_observations, terminated).reshape(-1, buffer.n_envs)
+
+
 def test_another_buffer_that_is_loaded_is_left_alone_and_ones_own_is_not(tmp_path: Path) -> None:
     callback, model = relabelling(), dqn()
     model.learn(48, callback=callback)
@@ -67,8 +77,7 @@ def test_a_buffer_of_another_size_or_number_of_environments_starts_anew(tmp_path
     assert buffer is not None
     for _ in range(2):
         callback.train()
-        internal = callback.isr.predict(buffer.observations.reshape(-1, 2), buffer.actions.reshape(-1))
-        np.testing.assert_allclose(buffer.rewards.reshape(-1), internal, atol=1e-5)
+        np.testing.assert_allclose(buffer.rewards, predicted(callback, buffer, slice(None)), atol=1e-5)
 
 
 def test_rewards_that_a_user_changed_are_left_alone() -> None:
@@ -102,8 +111,8 @@ def test_the_step_at_which_the_isr_is_trained_is_not_left_stale() -> None:
     row = 30 - n_last - 1
     envs = np.flatnonzero(~np.isnan(known["internal_reward"][row]))
     assert len(envs)
-    internal = callback.isr.predict(buffer.observations[row, envs], buffer.actions[row, envs].reshape(-1))
-    np.testing.assert_allclose(buffer.rewards[row, envs], internal, atol=1e-6)
+    internal = predicted(callback, buffer, slice(row, row + 1))[0]
+    np.testing.assert_allclose(buffer.rewards[row, envs], internal[envs], atol=1e-6)
 
 
 # --- spaces
@@ -173,5 +182,6 @@ def test_actions_of_a_box_of_two_dimensions_are_unscaled() -> None:
     buffer = model.replay_buffer
     assert buffer is not None
     observations, actions = buffer.observations[22:40].reshape(-1, 2), buffer.actions[22:40].reshape(-1, 2, 2)
-    internal = callback.isr.predict(observations, (actions + 1) / 2 * 8 - 3)
+    outcome = buffer.next_observations[22:40].reshape(-1, 2), buffer.dones[22:40].reshape(-1).astype(bool)
+    internal = callback.isr.predict(observations, (actions + 1) / 2 * 8 - 3, *outcome)
     np.testing.assert_allclose(buffer.rewards[22:40].reshape(-1), internal, atol=1e-5)

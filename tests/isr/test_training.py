@@ -1,5 +1,6 @@
 """What an ISR learns from labels, and how."""
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -310,3 +311,154 @@ def test_the_optimizer_gets_its_keyword_arguments() -> None:
     trainer = ISRTrainer(tabular_isr(), optimizer_class=torch.optim.AdamW, optimizer_kwargs={"betas": (0.8, 0.9)})
     assert isinstance(trainer.optimizer, torch.optim.AdamW)
     assert trainer.optimizer.param_groups[0]["betas"] == (0.8, 0.9)
+
+
+# Cycles.
+
+
+def curved_store(held_out: float = 0.2) -> LabelStore:
+    observations = uniform_observations(300)
+    store = LabelStore(BOX, TWO, held_out=held_out, seed=0)
+    store.add(labelled(observations, np.zeros(300, int), np.sin(observations[:, 0]).astype(np.float32)))
+    return store
+
+
+class Cycles(ISRTrainer):
+    """Keeps the weights and the held-out error after each cycle."""
+
+    def _cycle(self, store: LabelStore) -> float:
+        train_loss = super()._cycle(store)
+        self.cycles.append((weights(self.isr), evaluate(self.isr, store).mse))
+        return train_loss
+
+    cycles: list[tuple[torch.Tensor, float]]
+
+
+def cycled(gradient_steps: int, max_cycles: int, held_out: float = 0.2, **kwargs: Any) -> tuple[Cycles, Any]:
+    isr = box_isr(n_members=1)
+    trainer = Cycles(isr, gradient_steps=gradient_steps, max_cycles=max_cycles, **kwargs)
+    trainer.cycles = []
+    return trainer, trainer.train(curved_store(held_out))
+
+
+def test_without_held_out_labels_there_is_one_cycle() -> None:
+    trainer, metrics = cycled(10, 5, held_out=0.0)
+    assert len(trainer.cycles) == 1
+    assert metrics.gradient_steps == 10
+    assert all(math.isnan(value) for value in metrics.held_out)
+
+
+@pytest.mark.parametrize("max_cycles", [1, 3])
+def test_there_are_no_more_cycles_than_allowed_though_each_is_better(max_cycles: int) -> None:
+    trainer, metrics = cycled(80, max_cycles, learning_rate=1e-2, batch_size=64)
+    errors = [error for _, error in trainer.cycles]
+    assert len(errors) == max_cycles
+    assert all(later < 0.9 * earlier for earlier, later in itertools.pairwise(errors))
+    assert metrics.gradient_steps == 80 * max_cycles
+
+
+def test_the_weights_of_the_best_cycle_are_kept() -> None:
+    """With so large a learning rate a later cycle makes it worse."""
+    trainer, metrics = cycled(30, 20, learning_rate=0.1, batch_size=8)
+    errors = [error for _, error in trainer.cycles]
+    best = int(np.argmin(errors))
+    assert best < len(errors) - 1 < 19, "the last one is not the best"
+    assert torch.equal(weights(trainer.isr), trainer.cycles[best][0])
+    assert metrics.held_out.mse == pytest.approx(errors[best])
+    assert evaluate(trainer.isr, curved_store()).mse == pytest.approx(errors[best])
+
+
+def test_training_stops_when_the_held_out_labels_are_explained() -> None:
+    store, isr = tabular_store(), tabular_isr()
+    metrics = ISRTrainer(isr, learning_rate=1e-2, gradient_steps=400, batch_size=64).train(store)
+    assert metrics.gradient_steps < 5 * 400
+    assert metrics.held_out.explained > 0.999
+
+
+def test_held_out_labels_of_both_kinds_of_endings_are_explained_each_by_themselves() -> None:
+    """The ISR predicts a constant. Each kind's labels vary by chance about its own mean."""
+    isr, observations = box_isr(n_members=1, limit_to_labels="no"), uniform_observations(400)
+    ends = np.arange(400) % 4 == 0
+    labels = np.where(ends, 10.0, 0.0) + np.where(np.arange(400) // 4 % 2, 1.0, -1.0)
+    store = LabelStore(BOX, TWO, held_out=0.5, seed=0)
+    store.add(labelled(observations, np.zeros(400, int), labels.astype(np.float32), terminated=ends))
+    isr.predict = lambda *_: np.zeros(len(_[1]), np.float32)  # type: ignore[method-assign]
+    met = evaluate(isr, store)
+    batches = list(store.held_out_batches())
+    given = np.concatenate([batch.social_rewards for batch in batches]).astype(float)
+    ended = np.concatenate([batch.transitions.terminated for batch in batches])
+    assert met.mse == pytest.approx((given**2).mean())
+    for explained, of_kind in (
+        (met.explained, given),
+        (met.explained_continuing, given[~ended]),
+        (met.explained_terminated, given[ended]),
+    ):
+        assert explained == pytest.approx(1 - (of_kind**2).mean() / of_kind.var())
+
+
+# Limits.
+
+
+@pytest.mark.parametrize("limit", ["range", "values"])
+def test_a_step_that_goes_on_is_never_paid_what_only_an_end_was_paid(limit: Any) -> None:
+    """Goals are worth 100, steps -1 or 0; whatever the ISR's weights, it cannot pay for going on."""
+    observations = uniform_observations(200)
+    ends = np.arange(200) % 10 == 0
+    labels = np.where(ends, 100.0, -(np.arange(200) % 2)).astype(np.float32)
+    isr = InternalSocialReward(BOX, TWO, net_arch=(16,), limit_to_labels=limit, device="cpu")
+    store = LabelStore(BOX, TWO, held_out=0.2, seed=0)
+    store.add(labelled(observations, np.zeros(200, int), labels, terminated=ends))
+    ISRTrainer(isr, gradient_steps=20).train(store)
+    with torch.no_grad():
+        for parameter in isr.parameters():
+            parameter.mul_(100)
+    far = 100 * uniform_observations(500, seed=1)
+    for terminated, low, high in ((False, -1.0, 0.0), (True, 100.0, 100.0)):
+        rewards = isr.predict(far, np.ones(500, int), -far, np.full(500, terminated))
+        assert low <= rewards.min() <= rewards.max() <= high
+    unlimited = isr(*isr.tensors(far, np.ones(500, int), -far, np.zeros(500, bool))).detach()
+    assert unlimited.min() < -1 < 0 < unlimited.max()
+
+
+def test_steps_of_a_kind_that_was_never_labelled_are_limited_to_all_labels() -> None:
+    isr = InternalSocialReward(BOX, TWO, net_arch=(16,), device="cpu")
+    observations = uniform_observations(100)
+    store = box_store(observations, np.linspace(-1, 2, 100))
+    ISRTrainer(isr, gradient_steps=5).train(store)
+    far = 1000 * observations
+    for terminated in (False, True):
+        rewards = isr.predict(far, np.ones(100, int), -far, np.full(100, terminated))
+        assert (rewards.min(), rewards.max()) == (-1.0, 2.0)
+
+
+# Units.
+
+
+def taught(scale: float, shift: float, observation_scale: float, standardize: bool = True) -> Array:
+    """What an ISR predicts after a caregiver's labels in other units, of observations in other units; in the first."""
+    space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    observations, then = uniform_observations(400), uniform_observations(400, seed=1)
+    ends = np.arange(400) % 5 == 0
+    labels = 2 + np.sin(observations[:, 0]) + 0.3 * then[:, 1] * ends  # none is 0, which would be another kind
+    isr = InternalSocialReward(space, TWO, net_arch=(16,), standardize=standardize, device="cpu")
+    store = LabelStore(space, TWO, held_out=0.2, seed=0)
+    outcome = {"next_observations": then * np.float32(observation_scale), "terminated": ends}
+    seen = observations * np.float32(observation_scale)
+    store.add(labelled(seen, np.arange(400) % 2, (scale * labels + shift).astype(np.float32), **outcome))
+    ISRTrainer(isr, gradient_steps=200, max_cycles=1).train(store)
+    rewards = isr.predict(*store.labels().transitions)
+    return np.asarray((rewards - shift) / scale)
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "observation_scale", "atol"),
+    # Other observations have other hashes, by which other labels are drawn: as different as with another seed.
+    [(1000.0, 5.0, 1.0, 0.02), (1.0, 5.0, 1.0, 0.02), (1.0, 0.0, 1000.0, 0.15), (1e-3, 0.0, 1e-3, 0.15)],
+)
+def test_labels_and_observations_in_other_units_teach_the_same(
+    scale: float, shift: float, observation_scale: float, atol: float
+) -> None:
+    expected = taught(1.0, 0.0, 1.0)
+    np.testing.assert_allclose(taught(scale, shift, observation_scale), expected, atol=atol)
+    unstandardized = taught(scale, shift, observation_scale, standardize=False)
+    assert np.abs(unstandardized - taught(1.0, 0.0, 1.0, standardize=False)).max() > 0.2

@@ -81,3 +81,51 @@ def test_equal_pairs_have_equal_hashes_in_any_order_of_memory() -> None:
     expected = pair_hashes(grids, np.zeros(20, int))
     np.testing.assert_array_equal(pair_hashes(np.asfortranarray(grids), np.zeros(20, int)), expected)
     np.testing.assert_array_equal(pair_hashes(grids[::-1], np.zeros(20, int)), expected[::-1])
+
+
+# The weights: with them each distinct pair counts the same, whatever its labels.
+
+
+def estimate(labels: LabelBatch, n: int) -> tuple[float, float, float]:
+    """The weighted mean of drawn labels, its standard error by hand, and the mean of the weights."""
+    index, weights = make_sampler(labels).draw(n, np.random.default_rng(1))
+    # By hand: a pair is drawn by its kind (1 / n_kinds) and among its kind (1 / n_pairs of it), and so is its weight.
+    actions, rewards = labels.transitions.actions, labels.social_rewards
+    pairs: dict[tuple[int, int], list[float]] = {}
+    for number, action, reward in zip(numbers_in(labels), actions.tolist(), rewards.tolist(), strict=True):
+        pairs.setdefault((number, action), []).append(reward)
+    kinds = [[of_pair for of_pair in pairs.values() if any(of_pair) == is_nonzero] for is_nonzero in (False, True)]
+    kinds = [kind for kind in kinds if kind]
+    mean = np.mean([np.mean(of_pair) for of_pair in pairs.values()])
+    square = 0.0
+    for kind in kinds:
+        weight = len(kinds) * len(kind) / len(pairs)
+        square += np.mean([np.mean(np.square(of_pair)) for of_pair in kind]) * weight**2 / len(kinds)
+    error = ((square - mean**2) / n) ** 0.5
+    return float((weights * rewards[index]).mean()), float(error), float(weights.mean())
+
+
+def test_where_rare_reproach_is_stochastic_and_nothing_repeats_the_estimate_is_unbiased() -> None:
+    """Without weights it would be -0.5, where the caregiver's mean is -0.01."""
+    labels = make_labels((-1.0 * (np.random.default_rng(0).random(3000) < 0.01)).tolist())
+    met, error, mean_weight = estimate(labels, 20_000)
+    truth = labels.social_rewards.mean()
+    assert error == pytest.approx(-truth / 20_000**0.5, rel=1e-6)  # by hand: 0 or twice the truth, each half the time
+    assert abs(met - truth) < 4 * error < 0.05 * -truth
+    assert abs(mean_weight - 1) < 0.03
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_estimate_is_unbiased_for_labels_of_several_kinds_and_repeated_pairs(seed: int) -> None:
+    """Each distinct pair counts the same, however often it was labelled."""
+    rng = np.random.default_rng(seed)
+    numbers = rng.integers(60, size=400) // rng.integers(1, 5, size=400)
+    rewards = rng.choice([0.0, -1.0, 0.5, 2.0], p=[0.9, 0.04, 0.04, 0.02], size=400)
+    labels = LabelBatch.concatenate(
+        [make_labels([reward], first=number) for number, reward in zip(numbers.tolist(), rewards.tolist(), strict=True)]
+    )
+    by_pair = [rewards[numbers == number].mean() for number in np.unique(numbers)]
+    met, error, mean_weight = estimate(labels, 40_000)
+    assert abs(met - np.mean(by_pair)) < 4 * error
+    assert abs(mean_weight - 1) < 0.03
+    assert estimate(make_labels([3.0] * 5), 10)[::2] == (3.0, 1.0)  # one kind: no weights
