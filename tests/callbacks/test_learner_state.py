@@ -56,6 +56,7 @@ def test_memories_of_recurrent_learners_are_restored(tmp_path: Path) -> None:
     check_resumed_equals_uninterrupted(tmp_path, continuous, make_model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["PPO", "SAC"])
 def test_random_keys_of_sbx_are_restored(algorithm: str, tmp_path: Path) -> None:
     sbx = pytest.importorskip("sbx")

@@ -80,6 +80,7 @@ ACTIONS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kwargs", [{}, {"train_freq": 7}, {"n_steps": 3}], ids=["each", "rollouts", "n-step"])
 @settings(max_examples=max(1, settings().max_examples // 3))
 @given(data=st.data())
