@@ -62,6 +62,7 @@ def test_a_killed_process_continues_as_if_it_had_not_been_interrupted(tmp_path: 
     check_same_end(killed, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ppo", "dqn"])
 def test_an_interrupted_run_continues_as_if_it_had_not_been_interrupted(name: str, tmp_path: Path) -> None:
     whole, interrupted = tmp_path / "whole", tmp_path / "interrupted"
@@ -117,6 +118,7 @@ def test_a_checkpoint_every_zero_steps_is_refused(tmp_path: Path) -> None:
         ISRCheckpoint(tmp_path, every=0)
 
 
+@pytest.mark.slow
 def test_environments_that_cannot_be_pickled_start_their_episodes_anew(tmp_path: Path) -> None:
     def make() -> gym.Env[Any, Any]:
         return ScriptedEnv([(0.0, 1.0)] * 100)

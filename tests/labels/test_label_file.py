@@ -254,6 +254,7 @@ def with_valid_sums(content: bytes, rng: np.random.Generator) -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [random_bytes_in, with_valid_sums])
 def test_many_damaged_files(damage: Any, whole: bytes, tmp_path: Path) -> None:
     rng, n = np.random.default_rng(0), 10 * settings().max_examples
