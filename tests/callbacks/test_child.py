@@ -203,7 +203,7 @@ def test_children_in_any_order_do_the_same(algorithm: str, remedy: Any, tmp_path
         )
         env = VecISRReward(scripted_vec_env(LONG))
         model = ppo(env) if algorithm == "PPO" else off_policy(DQN, env, buffer_size=500)
-        model.learn(112, callback=callback)
+        model.learn(160, callback=callback)
         (checkpoint,) = (tmp_path / str(number)).iterdir()
         alarms = [(alarm.step, alarm.doubt) for alarm in watch.alarms]
         told = (checkpoint.name, alarms, callback.coefficient, child.n_labels, child.n_unattended)
