@@ -28,7 +28,14 @@ from sb3_isr.envs.prosocial import prosocial_v0
 Space = gym.Space[Any]
 Policy = Callable[[np.ndarray], np.ndarray]
 
-NETWORK: dict[str, Any] = {"features_extractor_class": GridOneHot, "normalize_images": False}
+#: Which codes matter in the game's five channels: wall and ball; the other agent and its direction; what it and oneself
+#: carry; the goal.
+CODES = [[2, 6], [2], [1, 2, 3], [6], [1]]
+NETWORK: dict[str, Any] = {
+    "features_extractor_class": GridOneHot,
+    "features_extractor_kwargs": {"codes": CODES},
+    "normalize_images": False,
+}
 
 
 class OneAgent(VecEnvWrapper):

@@ -5,7 +5,7 @@ evaluation sees, and that one seed is one run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -30,16 +30,6 @@ from tests.scripted_env import (
 STEPS, PRESENT = 48, (21, 20)
 #: Two of three steps are labelled in the first environment, three of four in the second.
 N_LABELS = 14 + 15
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _jax_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """SBX compiles each learner anew; from a cache the second one of a kind takes a tenth of the time."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("jax")))
-        environment.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        environment.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
-        yield
 
 
 class Rollouts(BaseCallback):

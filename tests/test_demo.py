@@ -32,6 +32,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("demo")
 def test_the_isr_retains_what_was_learned_and_without_it_it_is_unlearned(whole: Path) -> None:
     result = json.loads((whole / "result.json").read_text())
@@ -43,6 +44,7 @@ def test_the_isr_retains_what_was_learned_and_without_it_it_is_unlearned(whole: 
     assert result["retention"]["none"] <= 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("demo")
 def test_what_it_leaves_behind(whole: Path) -> None:
     assert {path.name for path in whole.iterdir()} == {

@@ -69,6 +69,7 @@ def test_all_exported_names_exist(package: Any) -> None:
     assert not hasattr(package, "Missing")
 
 
+@pytest.mark.slow
 def test_importing_it_imports_no_optional_dependency() -> None:
     # SB3 imports some of them where they are installed, but neither MiniGrid nor pygame; sb3_isr must import none.
     code = "import sys, stable_baselines3; before = set(sys.modules); import sb3_isr, sb3_isr.envs, sb3_isr.testing; "
@@ -77,6 +78,7 @@ def test_importing_it_imports_no_optional_dependency() -> None:
     assert run(code) == "[] False False\n"
 
 
+@pytest.mark.slow
 def test_without_the_optional_dependencies_it_works_and_an_environment_names_the_extra() -> None:
     code = f"""
 import sys

@@ -27,6 +27,7 @@ def test_an_example_runs_as_printed(example: str, tmp_path: Path, monkeypatch: p
     exec(compile(shortened, str(README), "exec"), {"__name__": "__main__"})
 
 
+@pytest.mark.slow
 def test_the_drop_in_example_internalizes() -> None:
     names: dict[str, Any] = {}
     example, n_found = re.subn(r"model\.learn\([\d_]+, callback=", "callback = (", EXAMPLES[0])

@@ -161,8 +161,9 @@ def _summary(
     ]
     if chosen is not None:
         path = out / f"{settings.algo}.yml"
+        packages = " ".join(("sb3_isr", *(settings.registration.packages if settings.registration else ())))
         lines += [
-            f"RL Zoo: python -m rl_zoo3.train --algo {settings.algo} --env {settings.env_id} --gym-packages sb3_isr "
+            f"RL Zoo: python -m rl_zoo3.train --algo {settings.algo} --env {settings.env_id} --gym-packages {packages} "
             f"--conf-file {path}"
         ]
     shown = "the --storage URL" if is_url(place.storage) else place.storage

@@ -129,6 +129,7 @@ def test_a_refused_resume_leaves_the_folder_to_others(tmp_path: Path) -> None:
 # --- kills
 
 
+@pytest.mark.slow
 def test_killed_at_any_operation_on_files_a_whole_checkpoint_is_left_and_nothing_else_stays(tmp_path: Path) -> None:
     """Each file opened, folder made, renamed or removed while a checkpoint is written and replaces older ones."""
     outcomes: set[str] = set()

@@ -184,6 +184,7 @@ def test_a_child_that_is_given_to_nobody_changes_nothing() -> None:
 LONG: list[Script] = [[(-0.5, 0.0)] * 6 + [(0.0, 1.0)]] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["PPO", "DQN"])
 @pytest.mark.parametrize("remedy", ["roll_back", "lower", "query"])
 def test_children_in_any_order_do_the_same(algorithm: str, remedy: Any, tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ def test_stacks_statistics_and_running_returns_of_all_wrappers_are_restored(tmp_
     check_resumed_equals_uninterrupted(tmp_path, make, small_ppo)
 
 
+@pytest.mark.slow
 def test_random_generators_of_environments_their_spaces_and_wrappers_are_restored(tmp_path: Path) -> None:
     class Random(EzPickled):
         def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:

@@ -31,12 +31,14 @@ def continuous(n: int = 2) -> VecEnv:
     return VecISRReward(scripted_vec_env([SCRIPT] * n, action_space=TWO_ACTIONS))
 
 
+@pytest.mark.slow
 def test_matrices_of_gsde_are_restored(tmp_path: Path) -> None:
     check_resumed_equals_uninterrupted(tmp_path / "ppo", continuous, partial(small_ppo, use_sde=True))
     make_sac = partial(off_policy, SAC, use_sde=True, train_freq=8, learning_starts=16)
     check_resumed_equals_uninterrupted(tmp_path / "sac", continuous, make_sac)
 
 
+@pytest.mark.slow
 def test_correlated_action_noise_goes_on_where_it_was(tmp_path: Path) -> None:
     for n in (1, 2):
 
@@ -56,6 +58,7 @@ def test_memories_of_recurrent_learners_are_restored(tmp_path: Path) -> None:
     check_resumed_equals_uninterrupted(tmp_path, continuous, make_model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["PPO", "SAC"])
 def test_random_keys_of_sbx_are_restored(algorithm: str, tmp_path: Path) -> None:
     sbx = pytest.importorskip("sbx")
@@ -95,6 +98,7 @@ def test_schedules_counters_and_buffers_go_on_where_they_were(tmp_path: Path) ->
     assert torch.equal(*optimizers)
 
 
+@pytest.mark.slow
 def test_labels_under_a_budget_are_collected_at_the_same_steps_after_a_resume(tmp_path: Path) -> None:
     """Off-policy, long episodes are collected every so many calls, and which labels are chosen depends on it."""
 

@@ -108,6 +108,7 @@ ACTIONS = st.one_of(
 MEMORY = {"optimize_memory_usage": True, "replay_buffer_kwargs": {"handle_timeout_termination": False}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kwargs", [{}, {"train_freq": 7}, {"n_steps": 3}, MEMORY], ids=["each", "rollouts", "n-step", "memory"]
 )

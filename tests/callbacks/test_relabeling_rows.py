@@ -13,7 +13,7 @@ from gymnasium import spaces
 from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from sb3_isr import ISRRewardWrapper, VecISRReward
+from sb3_isr import ISRCallback, ISRRewardWrapper, VecISRReward
 from tests.callbacks.relabelled import N_ROWS, SCRIPTS, Act, Rewards, dqn, relabelling
 from tests.scripted_env import Script, ScriptedEnv, scripted_vec_env
 

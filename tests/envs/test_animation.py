@@ -29,6 +29,7 @@ def frames(path: Path) -> list[np.ndarray]:
     return pictures
 
 
+@pytest.mark.slow
 def test_an_episode_of_each_learner_side_by_side(learner: Path, tmp_path: Path) -> None:
     out = tmp_path / "new folder" / "two.gif"
     assert main(["animate", f"one={learner}", f"the = other={learner}", "--out", str(out), "--seed", "3"]) == 0
@@ -53,6 +54,7 @@ def test_an_episode_of_each_learner_side_by_side(learner: Path, tmp_path: Path) 
     assert sum(durations) == pytest.approx(101 * 125, rel=0.05)
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_animation(learner: Path, tmp_path: Path) -> None:
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         main(["animate", f"x={learner}", "--out", str(tmp_path / name) + ".gif", "--seed", seed])

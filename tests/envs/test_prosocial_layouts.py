@@ -35,7 +35,7 @@ def connected(cell: Cell, maze: frozenset[Cell]) -> set[Cell]:
     return reached
 
 
-@settings(max_examples=2000, deadline=None, derandomize=True)
+@settings(max_examples=10 * settings().max_examples, derandomize=True)
 @given(st.integers(0, 2**32 - 1))
 def test_in_every_layout_help_is_necessary_and_possible(seed: int) -> None:
     maze, ball, caregiver, goal, learner = drawn(seed)

@@ -26,6 +26,7 @@ def weights(learner: BaseAlgorithm) -> torch.Tensor:
     return torch.nn.utils.parameters_to_vector(learner.policy.parameters())
 
 
+@pytest.mark.slow
 def test_each_condition_starts_from_the_snapshot_and_rewards_in_its_own_way(tmp_path: Path) -> None:
     learner = PPO("MlpPolicy", games(), n_steps=20, batch_size=40, n_epochs=1, seed=0, device="cpu")
     caregiver = ISRCallback("always", isr_kwargs=ISR_KWARGS, trainer_kwargs={"gradient_steps": 5})

@@ -245,6 +245,7 @@ def test_an_isr_learns_what_actions_are_praised_whatever_their_bounds(bound: flo
     assert praised - refused > 0.8
 
 
+@pytest.mark.slow
 def test_the_same_labels_teach_the_same_where_bounds_are_wide_and_actions_too() -> None:
     """Actions of all sizes within wide bounds are told apart, not only those near 0."""
     rng, both = np.random.default_rng(0), (BOX, spaces.Box(-1e6, 1e6, (1,)))

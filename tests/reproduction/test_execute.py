@@ -118,11 +118,13 @@ def test_an_internal_reward_below_the_threshold_counts_as_none(
     assert np.subtract(curves["utility"], curves["environment"]) == pytest.approx(0.0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_one_run_is_one_result(work: Path, socialized: dict[str, Any], internalized: dict[str, Any]) -> None:
     run = autonomy_on("x", TINY, 3, "isr")
     assert without_time(execute(run, work)) == without_time(execute(run, work))
 
 
+@pytest.mark.slow
 def test_the_prosocial_games_isr_gets_both_actions(tmp_path: Path) -> None:
     isr = old_task_runs("fig7", TINY, 0)["isr"].isr
     assert isr is not None

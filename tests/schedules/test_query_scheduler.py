@@ -269,9 +269,7 @@ def test_only_the_newest_transitions_of_the_window_are_queried_from_the_first_ba
 
 
 def test_a_schedule_of_another_kind_is_refused_and_not_taken_for_all() -> None:
-    with pytest.raises(
-        ValueError, match=r"AllQueries\(\), RandomQueries\(.*derived from that one, got .*QuerySchedule"
-    ):
+    with pytest.raises(ValueError, match=r"AllQueries\(\), RandomQueries\(.*derived from that one, got .*QueryS"):
         scheduler(QuerySchedule(), "leave_at_0.5")
     with pytest.raises(ValueError, match=r"is written all, random_500 or uncertainty_500, .*, got 20\."):
         ISRCallback(queries=20)  # type: ignore[arg-type]

@@ -77,3 +77,4 @@ def test_trials_run_in_an_environment_of_a_package_of_ones_own(tmp_path: Path) -
     done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 trials trained to their end" in done.stdout
+    assert f"--env {env_id} --gym-packages sb3_isr own_four --conf-file" in done.stdout, "RL Zoo finds it, too"

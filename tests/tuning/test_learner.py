@@ -32,6 +32,7 @@ def in_one_training(entry: Entry, env_id: str, algo: str) -> tuple[dict[str, tor
     return copy.deepcopy(model.policy.state_dict()), episodes.columns["social_return"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algo", "env_id", "steps"), [("ppo", "sb3_isr/CoinGame-v0", 256), ("sac", "Pendulum-v1", 320)]
 )

@@ -66,6 +66,7 @@ def test_return_and_labels() -> None:
     assert trial.user_attrs["entry"]["n_timesteps"] == 1280
 
 
+@pytest.mark.slow
 def test_seeds_advance_side_by_side() -> None:
     reports: list[tuple[int, float, float]] = []
     outcome = evaluate(SETTINGS, {**ENTRY, "n_timesteps": 1280}, range(3), lambda *args: reports.append(args))
@@ -111,6 +112,7 @@ def test_a_return_that_is_not_finite_in_autonomy_is_a_failure_too() -> None:
     assert "finite" in trial.user_attrs["failure"]
 
 
+@pytest.mark.slow
 def test_the_most_return_with_few_labels() -> None:
     settings = replace(strange(), max_labels=200)
     trials = run(settings, 8)
@@ -123,6 +125,7 @@ def test_the_most_return_with_few_labels() -> None:
             assert trial.user_attrs["labels"][0] <= 200
 
 
+@pytest.mark.slow
 def test_the_fewest_labels_with_enough_return() -> None:
     (enough,) = run(replace(strange(), min_return=10.0))
     (too_few,) = run(replace(strange(), min_return=10.5))

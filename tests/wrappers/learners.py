@@ -76,8 +76,12 @@ def tiny(algorithm: type[BaseAlgorithm], env: VecEnv, **kwargs: Any) -> BaseAlgo
     return algorithm(policy, env, **{"policy_kwargs": policy_kwargs, "seed": 0, "device": "cpu", **kwargs})
 
 
+#: Too low to change a float32 weight.
+UNCHANGING = 1e-38
+
+
 def internalizing(presence: Any = "leave_at_0.5", learning_rate: float = 1e-2, **kwargs: Any) -> ISRCallback:
-    """A callback whose ISR is tiny too; with a learning rate of 1e-30 its R_i never changes."""
+    """A callback whose ISR is tiny too; with the learning rate UNCHANGING its R_i never changes."""
     if "isr" not in kwargs:
         kwargs["isr_kwargs"] = {"net_arch": (16,), "limit_to_labels": "no", "standardize": False}
     trainer_kwargs = {"gradient_steps": 5, "learning_rate": learning_rate}

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 from sb3_isr import InternalSocialReward, ISRCallback, ISRCheckpoint, ISRRewardWrapper, VecISRReward
 from sb3_isr.common.batches import Array, Observations
 from sb3_isr.envs import ProsocialEnv, ProsocialVecEnv
-from sb3_isr.isr.extractors import GridOneHot
+from sb3_isr.evaluation.networks import PROSOCIAL_ONE_HOT
 from sb3_isr.wrappers.recorder import Record
 from tests.scripted_env import Script, ScriptedEnv, labels_by_hand, scripted_vec_env
 from tests.wrappers.learners import in_order, internalizing, stored, tiny, told_by
@@ -166,12 +166,7 @@ def test_a_key_without_a_space_or_a_space_without_a_key_is_refused(make: Any, en
 @pytest.mark.parametrize("algorithm", [PPO, DQN])
 def test_learners_of_the_prosocial_game_internalize(algorithm: Any) -> None:
     """In the game itself: the caregiver's actions make a difference to the ISR."""
-    codes = {"codes": [[2, 6], [2], [1, 2, 3], [6], [1]]}
-    network = {
-        "features_extractor_class": GridOneHot,
-        "features_extractor_kwargs": codes,
-        "normalize_images": False,
-    }
+    network = PROSOCIAL_ONE_HOT
     env = gym.make("sb3_isr/Prosocial-v0", max_steps=20).unwrapped
     assert isinstance(env, ProsocialEnv)
     venv = VecISRReward(DummyVecEnv([lambda: gym.make("sb3_isr/Prosocial-v0", max_steps=20)] * 2))

@@ -21,6 +21,7 @@ from tests.scripted_env import Script, labels_by_hand, utilities_by_hand
 from tests.wrappers.learners import (
     FOUR,
     SCRIPTS,
+    UNCHANGING,
     Make,
     Rewards,
     either_wrapper,
@@ -58,7 +59,7 @@ def test_learning_in_pieces_is_learning_at_once(make: Make, algorithm: type[Base
 @here_or_forked
 def test_presence_continues_in_mid_episode_from_one_piece_to_the_next(make: Make, vec_env_cls: Any) -> None:
     with closing(make(FOUR, vec_env_cls=vec_env_cls)) as venv:
-        callback, rewards = internalizing("leave_at_0.7", learning_rate=1e-30), Rewards()
+        callback, rewards = internalizing("leave_at_0.7", learning_rate=UNCHANGING), Rewards()
         model = tiny(DQN, venv)
         # It leaves after 7 of 10 steps, and stays for the episode's last one: the third episode starts without it.
         model.learn(10, callback=[callback, rewards])
@@ -92,7 +93,7 @@ def test_another_environment_between_two_pieces(
         closing(make(FOUR, vec_env_cls=vec_env_cls)) as first,
         closing(make(mirrored, vec_env_cls=vec_env_cls)) as other,
     ):
-        callback, rewards = internalizing(learning_rate=1e-30), Rewards()
+        callback, rewards = internalizing(learning_rate=UNCHANGING), Rewards()
         model = tiny(DQN, first)
         model.learn(24, callback=[callback, rewards])
         told_first = told_by(model)[0]

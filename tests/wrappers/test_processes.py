@@ -19,6 +19,7 @@ from tests.scripted_env import Script, ScriptedEnv, Told, labels_by_hand, utilit
 from tests.wrappers.learners import (
     SCRIPTS,
     THRUST,
+    UNCHANGING,
     Make,
     Rewards,
     check_by_hand,
@@ -48,11 +49,11 @@ def run(n_envs: int, make: Make, vec_env_cls: Any) -> Run:
     """PPO, with a caregiver who attends ever fewer episodes."""
     with closing(make((SCRIPTS * n_envs)[:n_envs], vec_env_cls=vec_env_cls)) as venv:
         # Of many environments the other wrapper gives labels in another order, which would train another ISR.
-        learning_rate = 1e-2 if n_envs == 1 else 1e-30
+        learning_rate = 1e-2 if n_envs == 1 else UNCHANGING
         callback = internalizing("fade_0.2_0.8", learning_rate, train_every=7 * n_envs)
         rewards, model = Rewards(), tiny(PPO, venv)
         model.learn(36 * n_envs, callback=[callback, rewards])
-        if n_envs > 1:
+        if learning_rate == UNCHANGING:
             check_episodes_by_hand(np.array(rewards.steps), told_by(model), callback)
         return Run(np.array(rewards.steps).tolist(), stored(callback), weights(model.policy), weights(callback.isr))
 

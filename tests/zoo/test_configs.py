@@ -1,19 +1,28 @@
-"""Every entry of zoo_configs runs in an RL Zoo process, as it stands except for the numbers of steps."""
+"""
+Every entry of zoo_configs runs in RL Zoo's own script, as it stands except for the numbers of steps.
+
+In this process, since most of a short training's time would be imports; test_command_line.py has real processes.
+"""
 
 import json
 import sys
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import pytest
+import rl_zoo3
+import rl_zoo3.enjoy
+import rl_zoo3.exp_manager
 import rl_zoo3.train
+import rl_zoo3.utils
 import yaml
 from rl_zoo3.utils import get_wrapper_class
 
 from sb3_isr import InternalSocialReward
-from tests.zoo.zoo_process import CONFIGS, Entry, options, shortened, train, write_config
+from sb3_isr.zoo.__main__ import main
+from tests.zoo.zoo_process import CONFIGS, Entry, options, shortened, write_config
 
 #: Entries by file and environment.
 ENTRIES: dict[str, dict[str, Entry]] = {
@@ -28,6 +37,26 @@ NOT_RUN = {env_id for family in FAMILIES for env_id in family[1:]}
 RUN = [(algo, env_id) for algo, entries in ENTRIES.items() for env_id in entries if env_id not in NOT_RUN]
 
 
+@pytest.fixture
+def train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """RL Zoo's training script, for a file of entries and a command line; it runs in ``tmp_path``."""
+    namespaces = [rl_zoo3.ALGOS, *map(vars, (rl_zoo3.train, rl_zoo3.utils, rl_zoo3.enjoy, rl_zoo3.exp_manager))]
+    before = [dict(namespace) for namespace in namespaces]
+    monkeypatch.chdir(tmp_path)
+
+    def train_here(config: Path, env_id: str, *arguments: str) -> None:
+        is_own = config.stem.startswith("sbx_")  # only sb3_isr.zoo knows SBX
+        command_line = ["train.py", *(["train"] if is_own else []), *options(config, env_id), *arguments]
+        monkeypatch.setattr(sys, "argv", command_line)
+        (main if is_own else rl_zoo3.train.train)()
+
+    yield train_here
+    for namespace, content in zip(namespaces, before, strict=True):
+        for name in namespace.keys() - content.keys():
+            del namespace[name]
+        namespace.update(content)
+
+
 def test_the_entries_were_found() -> None:
     algorithms = {"ppo", "a2c", "dqn", "qrdqn", "trpo", "ppo_lstm", "sac", "tqc", "sbx_ppo", "sbx_dqn", "sbx_sac"}
     assert ENTRIES.keys() == algorithms
@@ -36,9 +65,11 @@ def test_the_entries_were_found() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("algo", "env_id"), RUN)
-def test_an_entry_trains_and_its_caregiver_leaves(algo: str, env_id: str, tmp_path: Path) -> None:
+def test_an_entry_trains_and_its_caregiver_leaves(
+    algo: str, env_id: str, train: Callable[..., None], tmp_path: Path
+) -> None:
     config = write_config(tmp_path, algo, env_id, shortened(algo, env_id))
-    train(config, env_id, "-n", "300", cwd=tmp_path)
+    train(config, env_id, "-n", "240")
     name = env_id.replace("/", "-")
     beside = tmp_path / "logs" / algo / f"{name}_1" / f"{name}.isr"
     internalization = json.loads((beside / "progress.json").read_text())["internalization"]
@@ -74,26 +105,19 @@ BROKEN: dict[str, tuple[Entry, str]] = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_an_entry_with_a_wrong_name_or_argument_fails(
-    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """RL Zoo's own script, but in this process."""
+def test_an_entry_with_a_wrong_name_or_argument_fails(broken: str, train: Callable[..., None], tmp_path: Path) -> None:
     change, wrong = BROKEN[broken]
     config = write_config(tmp_path, "ppo", "CartPole-v1", {**shortened("ppo", "CartPole-v1"), **change})
-    command_line: list[Any] = ["train.py", *options(config, "CartPole-v1"), "-n", "300", "-f", str(tmp_path / "logs")]
-    monkeypatch.setattr(sys, "argv", command_line)
     with pytest.raises((AttributeError, ImportError, TypeError, ValueError), match=wrong):
-        rl_zoo3.train.train()
+        train(config, "CartPole-v1", "-n", "300")
 
 
-def test_a_child_callback_is_made_from_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_callback_is_made_from_yaml(train: Callable[..., None], tmp_path: Path) -> None:
     entry = shortened("ppo", "Pendulum-v1")
     watch = {"sb3_isr.HackingWatch": {"remedy": "stop", "window": 64, "max_doubt": 1e-9}}
     ((arguments,),) = (kwargs.values() for kwargs in entry["callback"])
     arguments |= {"isr_kwargs": {"n_members": 2}, "callback": [watch]}
     config = write_config(tmp_path, "ppo", "Pendulum-v1", entry)
-    command_line = ["train.py", *options(config, "Pendulum-v1"), "-n", "1024", "-f", str(tmp_path / "logs")]
-    monkeypatch.setattr(sys, "argv", command_line)
-    rl_zoo3.train.train()
+    train(config, "Pendulum-v1", "-n", "1024")
     progress = json.loads((tmp_path / "logs/ppo/Pendulum-v1_1/Pendulum-v1.isr/progress.json").read_text())
     assert 512 < progress["steps"] < 1024  # it stopped the training after the departure
