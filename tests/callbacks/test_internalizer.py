@@ -93,8 +93,8 @@ def test_saved_and_loaded_it_continues_as_if_nothing_had_happened(queries: Any, 
     assert torch.equal(weights(second), weights(first))
     assert second.isr.label_range == first.isr.label_range is not None
     (mine, my_labels), (theirs, their_labels) = second.store.labels(), first.store.labels()
-    for part, other in zip((*mine, my_labels), (*theirs, their_labels), strict=True):
-        np.testing.assert_array_equal(part, other)
+    for one, other in zip((*mine, my_labels), (*theirs, their_labels), strict=True):
+        np.testing.assert_array_equal(one, other)
     second.trainer.seed = first.trainer.seed  # the callback's own arguments are not in the files
     for part in (first, second):
         part.store.add(labels(100, seed=2))
