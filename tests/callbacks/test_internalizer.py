@@ -92,8 +92,9 @@ def test_saved_and_loaded_it_continues_as_if_nothing_had_happened(queries: Any, 
     second.load(tmp_path)
     assert torch.equal(weights(second), weights(first))
     assert second.isr.label_range == first.isr.label_range is not None
-    for mine, theirs in zip(second.store.labels(), first.store.labels(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    (mine, my_labels), (theirs, their_labels) = second.store.labels(), first.store.labels()
+    for one, other in zip((*mine, my_labels), (*theirs, their_labels), strict=True):
+        np.testing.assert_array_equal(one, other)
     second.trainer.seed = first.trainer.seed  # the callback's own arguments are not in the files
     for part in (first, second):
         part.store.add(labels(100, seed=2))

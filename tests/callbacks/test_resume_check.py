@@ -72,7 +72,7 @@ def probability(remaining: float) -> float:
         ({"store_kwargs": {"held_out": 0.5}}, r"store_kwargs\.held_out=0\.5 here and 0\.1 there"),
         ({"store_kwargs": {"seed": 5}}, r"store_kwargs\.seed=5 here"),
         ({"isr_kwargs": {"net_arch": (8,)}}, r"isr_kwargs must be .*got net_arch=\[8\] here and \[4\] there"),
-        ({"isr_kwargs": {"net_arch": (4,), "limit_to_labels": "no"}}, "limit_to_labels='no' here and 'range' there"),
+        ({"isr_kwargs": {"net_arch": (4,), "limit_to_labels": "no"}}, "limit_to_labels='no' here and 'values' there"),
     ],
 )
 def test_other_arguments_of_the_callback_are_refused_by_name(
@@ -86,7 +86,7 @@ def test_other_arguments_of_the_callback_are_refused_by_name(
 
 def test_arguments_that_mean_the_same_are_the_same(tmp_path: Path) -> None:
     trained(tmp_path, trainer_kwargs={"gradient_steps": 5})
-    kwargs = {"gradient_steps": np.int64(5), "learning_rate": np.float64(1e-3), "batch_size": 256}
+    kwargs = {"gradient_steps": np.int64(5), "learning_rate": np.float64(3e-3), "batch_size": 256}
     resume(tmp_path, trainer_kwargs=kwargs, store_kwargs={"held_out": 0.1}, coefficient=np.float32(1.0))
 
 

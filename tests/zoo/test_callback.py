@@ -59,9 +59,10 @@ def test_whatever_saves_the_learner_saves_the_isr_beside_it(tmp_path: Path) -> N
         "last.isr",
         *sorted(f"rl_model_{steps}_steps.isr" for steps in (16, 32, 48, 64)),
     ]
-    observations, actions = np.zeros((1, 4), np.float32), np.array([1])
+    observations = np.zeros((1, 4), np.float32)
+    transitions = observations, np.array([1]), observations + np.float32(0.1), np.array([True])
     saved = InternalSocialReward.load(isr_folder(tmp_path / "last.zip") / "isr.safetensors", device="cpu")
-    assert saved.predict(observations, actions) == callback.isr.predict(observations, actions)
+    assert saved.predict(*transitions) == callback.isr.predict(*transitions)
 
 
 def test_labels_since_the_last_rollout_are_saved_too(tmp_path: Path) -> None:

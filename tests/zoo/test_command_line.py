@@ -133,7 +133,9 @@ def test_enjoy_prints_internal_rewards_of_the_actions_that_the_isr_is_given(caps
         seen = observations
         observations, _, _, infos = venv.step_wait()
         assert isinstance(seen, np.ndarray)
-        internal += float(isr.predict(seen, np.array([infos[0]["isr_action"]]))[0])
+        assert isinstance(observations, np.ndarray)
+        last = infos[0].get("terminal_observation", observations[0])[None]  # the fifth step is truncated
+        internal += float(isr.predict(seen, np.array([infos[0]["isr_action"]]), last, np.zeros(1, bool))[0])
     assert f"Environment reward: -0.90, social: 0.00, internal: {internal:.2f}" in capsys.readouterr().out
 
 
