@@ -17,6 +17,7 @@ from sb3_isr.evaluation.episodes import Progress
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.isr.training import ISRTrainer
 from sb3_isr.labels import LabelBatch, LabelStore
+from sb3_isr.wrappers import VecISRReward
 
 #: How often the losses are measured during a training, and on how many labels.
 LOSS_POINTS, LOSS_LABELS = 30, 10_000
@@ -64,8 +65,8 @@ def split_labels(work: Path, run: Internalization) -> tuple[LabelBatch, LabelBat
     path = work / run.socialization.path / "labels.npz"
     with np.load(path) as file:
         total = len(file["actions"])
-    venv = TASKS[run.socialization.task](1)
-    store = LabelStore(venv.observation_space, venv.action_space, capacity=total)
+    venv = VecISRReward(TASKS[run.socialization.task](1))
+    store = LabelStore(*venv.isr_spaces(), capacity=total)
     store.load(path)
     labels, rollout = store.labels(), run.protocol.rollout
     n = min(-(-run.steps // rollout) * rollout, total)  # whole rollouts, as they are learned from

@@ -54,7 +54,8 @@ class ReplayRelabeler:
     rewards of steps that the caregiver attended.
 
     Only rewards are written, each in its place, so this works with Dict buffers, n-step returns,
-    ``optimize_memory_usage`` and a buffer that has wrapped around.
+    ``optimize_memory_usage`` and a buffer that has wrapped around. (With ``optimize_memory_usage`` the buffer loses the
+    next observation of a step after which ``learn`` was called anew; its reward is left alone.)
 
     :param model: An off-policy algorithm.
     :param isr: The ISR.
@@ -146,8 +147,10 @@ class ReplayRelabeler:
         if step is not None:
             self.known[step.row] = step.known
             if self._buffer.optimize_memory_usage:
-                for env in np.flatnonzero(step.known["done"]).tolist():
-                    self.last_observations[step.row, env] = _select(step.last_observations, env)
+                for env, done in enumerate(step.known["done"].tolist()):
+                    self.last_observations.pop((step.row, env), None)
+                    if done:
+                        self.last_observations[step.row, env] = _select(step.last_observations, env)
             self._next_row = (step.row + 1) % self._buffer.buffer_size
         buffer = self._replay_buffer
         if buffer is not self._buffer:

@@ -76,6 +76,10 @@ class AnySpaceExtractor(BaseFeaturesExtractor):
                 extractors[key] = FlattenExtractor(space)
         super().__init__(observation_space, sum(extractor.features_dim for extractor in extractors.values()))
         self.keys = list(extractors)
+        #: Whether a feature does not depend on weights: those of images do.
+        self.is_fixed = [
+            isinstance(part, FlattenExtractor) for part in extractors.values() for _ in range(part.features_dim)
+        ]
         # A list, since a ModuleDict accepts neither "keys" nor "a.b" as a key.
         self.extractors = nn.ModuleList(extractors.values())
 

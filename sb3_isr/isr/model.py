@@ -56,12 +56,12 @@ class InternalSocialReward(TransitionNetwork):
         action led to.
     :param use_terminated: Whether ``R_i`` depends on whether the episode terminated.
     :param standardize: Whether to standardize what the MLPs are given and what they predict by the labels that they are
-        trained on.
+        trained on. One-hot encodings and the features of trainable extractors are left as they are.
     :param n_members: Number of MLPs; they share the features extractor.
     :param pessimism: Number of standard deviations over the members that is subtracted from their mean.
     :param limit_to_labels: Limits ``R_i`` to what the caregiver has given, for steps that terminate an episode and for
-        the others: "values" replaces it by the nearest label, if there were few (praise or none, say) and the ISR tells
-        them apart, and otherwise clips it to the range of the labels; "range" always clips it; "no" leaves the
+        the others: "values" replaces it by the nearest label, if there were few (praise or none, say) and held-out
+        labels show that the ISR tells them apart, and otherwise clips it to the range of the labels; "range" always clips it; "no" leaves the
         network's output as it is.
     :param seed: Seeds the initial weights; the global generators are left as they were.
     :param device: As in Stable-Baselines3.

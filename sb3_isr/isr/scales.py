@@ -10,18 +10,22 @@ class Scales(nn.Module):
     """
     Standardizes inputs and labels: less their mean, over their standard deviation.
 
-    Indicators (inputs that are -1, 0 or 1, as those of one-hot encodings and their changes) are left as they are.
+    Indicators (inputs that are -1, 0 or 1, as those of one-hot encodings and their changes) are left as they are, and
+    so are features that change while they are trained.
 
-    :param n_inputs: Width of the inputs.
+    :param is_fixed: Which inputs do not depend on weights, bool ``[n_inputs]``.
     """
 
     input_mean: torch.Tensor
     input_std: torch.Tensor
+    is_fixed: torch.Tensor
     label_mean: torch.Tensor
     label_std: torch.Tensor
 
-    def __init__(self, n_inputs: int) -> None:
+    def __init__(self, is_fixed: torch.Tensor) -> None:
         super().__init__()
+        n_inputs = len(is_fixed)
+        self.register_buffer("is_fixed", is_fixed, persistent=False)
         self.register_buffer("input_mean", torch.zeros(n_inputs))
         self.register_buffer("input_std", torch.ones(n_inputs))
         self.register_buffer("label_mean", torch.zeros(()))
@@ -55,8 +59,9 @@ class Scales(nn.Module):
         """
         mean, std = _mean_and_std(inputs, weights)
         is_indicator = ((inputs == inputs.round()) & (inputs.abs() <= 1)).all(dim=0)
-        self.input_mean.copy_(torch.where(is_indicator, 0.0, mean))
-        self.input_std.copy_(torch.where(is_indicator, 1.0, std))
+        is_left = is_indicator | ~self.is_fixed
+        self.input_mean.copy_(torch.where(is_left, 0.0, mean))
+        self.input_std.copy_(torch.where(is_left, 1.0, std))
         mean, std = _mean_and_std(labels.unsqueeze(1), weights)
         self.label_mean.copy_(mean[0])
         self.label_std.copy_(std[0])

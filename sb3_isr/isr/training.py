@@ -26,8 +26,8 @@ class TrainingMetrics(NamedTuple):
     """
     Results of one training.
 
-    :param train_loss: Mean squared error over the batches of the last tenth of the gradient steps, in which each
-        distinct pair of observation and action counts the same; in units of the social reward, squared.
+    :param train_loss: Mean squared error over the last tenth of the batches of the best cycle, in which each distinct
+        pair of observation and action counts the same; in units of the social reward, squared.
     :param held_out: How well the ISR predicts the held-out labels.
     :param n_labels: Number of labels in the store, including the held-out ones.
     :param gradient_steps: Number of gradient steps.
@@ -109,15 +109,15 @@ class ISRTrainer:
         isr = self.isr
         self._prepare(store)
         best: HeldOut | None = None
-        best_weights, n_cycles, improves = None, 0, True
+        best_weights, train_loss, n_cycles, improves = None, math.nan, 0, True
         with private_torch_generator(self.seed + self.n_trainings, isr.device):
             while improves and n_cycles < self.max_cycles:
                 n_cycles += 1
-                train_loss = self._cycle(store)
+                loss = self._cycle(store)
                 met = evaluate(isr, store)
                 improves = best is None or met.mse < (1 - MIN_GAIN) * best.mse
                 if best is None or met.mse < best.mse:
-                    best, best_weights = met, copy.deepcopy(isr.state_dict())
+                    best, best_weights, train_loss = met, copy.deepcopy(isr.state_dict()), loss
                 if not met.explained < ENOUGH:  # nothing is held out, or it is explained
                     break
         assert best is not None
@@ -215,7 +215,8 @@ class ISRTrainer:
         isr = self.isr
         # The ranges cover the labels that the ISR was trained on before, too.
         before, new = isr.label_ranges, store.label_ranges
-        isr.label_ranges = new if before is None or new is None else before.union(new)
+        if new is not None:
+            isr.label_ranges = new if before is None else before.union(new)
         # Not recognized yet: the error of clipped predictions tells small improvements.
         if isr.scales is not None:
             batch, weights = store.sample(N_MEASURED)

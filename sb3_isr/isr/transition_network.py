@@ -55,12 +55,10 @@ class TransitionNetwork(nn.Module):
             self.action_encoder = None if encodes_action else ActionEncoder(action_space, architecture["encoding"])
             remainders = Remainders(observation_space)
             self.remainders = remainders if remainders.dim and architecture["encoding"] > 1 else None
-            n_features = self.features_extractor.features_dim + (self.remainders.dim if self.remainders else 0)
-            n_inputs = n_features * (1 + self.use_next_observation) + self.use_terminated
-            n_inputs += self.action_encoder.dim if self.action_encoder is not None else 0
-            self.scales = Scales(n_inputs) if architecture["standardize"] else None
+            is_fixed = self._fixed_inputs()
+            self.scales = Scales(is_fixed) if architecture["standardize"] else None
             layers = architecture["net_arch"], architecture["activation_fn"]
-            self.net = make_network(self.n_members, n_inputs, *layers)
+            self.net = make_network(self.n_members, len(is_fixed), *layers)
             if architecture["ortho_init"]:
                 self.apply(orthogonal_init)
         self.to(device)
@@ -146,6 +144,18 @@ class TransitionNetwork(nn.Module):
             assert terminated is not None
             parts.append(terminated.to(features.dtype).unsqueeze(1))
         return torch.cat(parts, dim=1)
+
+    def _fixed_inputs(self) -> torch.Tensor:
+        """Which of the MLPs' inputs do not depend on weights, bool ``[n_inputs]``."""
+        extractor = self.features_extractor
+        has_weights = any(True for _ in extractor.parameters())
+        # An extractor of several parts may say it of each feature.
+        default = [not has_weights] * extractor.features_dim
+        features = [*getattr(extractor, "is_fixed", default)]
+        features += [True] * (self.remainders.dim if self.remainders is not None else 0)
+        action = [True] * (self.action_encoder.dim if self.action_encoder is not None else 0)
+        change = features if self.use_next_observation else []
+        return torch.tensor([*features, *action, *change, *[True] * self.use_terminated], device="cpu")
 
     def _features(self, observations: Any, actions: torch.Tensor) -> torch.Tensor:
         preprocessed = preprocess_obs(observations, self.observation_space, self.normalize_images)

@@ -222,8 +222,8 @@ class LabelRanges(NamedTuple):
         """
         Decide whether an ISR tells the values of labels apart, for steps that terminate an episode and for the others.
 
-        It does if of the labels of each value at least nine tenths are nearest to what it predicts. Where a reward is
-        decided by chance they are not, and to replace the expected reward by a label would be wrong.
+        It does if of the labels of each value at least nine tenths are nearest to what it predicts, and there are any.
+        Where a reward is decided by chance they are not, and to replace the expected reward by a label would be wrong.
 
         :param labels: Labels that it was not trained on, ``[n]``.
         :param predictions: What it predicts for them, ``[n]``.
@@ -288,4 +288,4 @@ class LabelRanges(NamedTuple):
 
 def _is_recognized(labels: Array, nearest: Array) -> bool:
     hits = np.isclose(labels, nearest)
-    return all(hits[labels == value].mean() >= RECOGNIZED for value in np.unique(labels))
+    return len(labels) > 0 and all(hits[labels == value].mean() >= RECOGNIZED for value in np.unique(labels))
