@@ -335,5 +335,5 @@ def _name(part: str) -> str:
 
 
 def _path(run: Socialization | _AfterSocialization | Baseline, kind: str, *parts: str) -> PurePosixPath:
-    name = "-".join(map(_name, parts))
+    name = "-".join(part.replace(" ", "_") for part in parts)
     return PurePosixPath(run.protocol.name, kind, name, f"seed_{run.seed}")

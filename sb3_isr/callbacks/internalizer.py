@@ -86,6 +86,7 @@ class Internalizer:
         self.train_every = train_every
         self.state = InternalizationState(is_trained=is_trained)
         self.listeners: list[LabelListener] = []
+        self._has_warned = False
 
     @property
     def keeps_unattended(self) -> bool:
@@ -166,13 +167,15 @@ class Internalizer:
 
     def check_fit(self, metrics: TrainingMetrics, step: int) -> None:
         """
-        Warn when the ISR explains too little to be left alone with the learner.
+        Warn, once, when the ISR explains too little to be left alone with the learner.
 
         :param metrics: The results of its training at the caregiver's departure.
         :param step: Environment steps so far.
         """
         fit = metrics.held_out
-        if fit.explained < MIN_EXPLAINED or fit.explained_continuing < MIN_EXPLAINED:
+        is_poor = fit.explained < MIN_EXPLAINED or fit.explained_continuing < MIN_EXPLAINED
+        if is_poor and not self._has_warned:
+            self._has_warned = True
             warnings.warn(
                 f"The caregiver leaves at step {step}, and the ISR explains {fit.explained:.0%} of the variance of its "
                 f"held-out labels ({fit.explained_continuing:.0%} on steps that do not terminate an episode), less "

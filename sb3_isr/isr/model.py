@@ -61,8 +61,8 @@ class InternalSocialReward(TransitionNetwork):
     :param pessimism: Number of standard deviations over the members that is subtracted from their mean.
     :param limit_to_labels: Limits ``R_i`` to what the caregiver has given, for steps that terminate an episode and for
         the others: "values" replaces it by the nearest label, if there were few (praise or none, say) and held-out
-        labels show that the ISR tells them apart, and otherwise clips it to the range of the labels; "range" always clips it; "no" leaves the
-        network's output as it is.
+        labels show that the ISR tells them apart, and otherwise clips it to the range of the labels; "range" always
+        clips it; "no" leaves the network's output as it is.
     :param seed: Seeds the initial weights; the global generators are left as they were.
     :param device: As in Stable-Baselines3.
     :param encoding: 1 for sb3-isr 0.1's encoding of numbers, which is blind to actions where their bounds are wide.

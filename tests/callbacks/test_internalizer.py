@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from torch import nn
 from sb3_isr import GridCNN, LabelBatch, LeaveAt, RandomQueries
 from sb3_isr.callbacks.internalizer import Internalizer
 from sb3_isr.callbacks.internalizer_arguments import InternalizerArguments
+from sb3_isr.isr.held_out import HeldOut
+from sb3_isr.isr.training import TrainingMetrics
 from sb3_isr.labels import QueryPool
 from sb3_isr.schedules.queries import AllQueries
 from sb3_isr.wrappers.recorder import Record
@@ -187,3 +190,14 @@ def test_without_anything_to_learn_from_departure_and_queries_are_refused() -> N
     reserved.check_queries()
     part.add([attended(labels(1))], 0.0)
     part.check_departure(7)
+
+
+def test_an_isr_that_explains_too_little_is_warned_of_once() -> None:
+    made = internalizer()
+    poor, good = (HeldOut(0.1, explained, explained, float("nan")) for explained in (0.18, 0.99))
+    with pytest.warns(UserWarning, match=r"leaves at step 60, and the ISR explains 18% .*gradient_steps.*by chance"):
+        made.check_fit(TrainingMetrics(0.1, poor, 100, 2000), 60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made.check_fit(TrainingMetrics(0.1, poor, 100, 2000), 80)
+        internalizer().check_fit(TrainingMetrics(0.1, good, 100, 2000), 60)

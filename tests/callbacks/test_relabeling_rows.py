@@ -98,8 +98,8 @@ def test_a_buffer_that_was_reset_is_filled_anew() -> None:
     assert 0 < n < 12
     assert not buffer.full
     callback.train()
-    internal = callback.isr.predict(buffer.observations[:n].reshape(-1, 2), buffer.actions[:n].reshape(-1))
-    np.testing.assert_allclose(buffer.rewards[:n].reshape(-1), internal, atol=1e-5)
+    internal = predicted(callback, buffer, slice(n))
+    np.testing.assert_allclose(buffer.rewards[:n], internal, atol=1e-5)
 
 
 def test_the_step_at_which_the_isr_is_trained_is_not_left_stale() -> None:

@@ -71,9 +71,12 @@ def train(name: str, folder: Path, on_rollout_start: Callable[[int], object], to
     algorithm, env, kwargs, isr_kwargs = task(name)
     checkpoint = ISRCheckpoint(folder / "checkpoints", every=128)
     watch = HackingWatch(max_doubt=1e-3, remedy="lower", window=50)
-    callback = ISRCallback(
-        **isr_kwargs, train_every=100, trainer_kwargs={"gradient_steps": 5}, callback=[watch, checkpoint]
-    )
+    # An ISR that learns little, so that there are alarms.
+    little: dict[str, Any] = {
+        "isr_kwargs": {"standardize": False, "limit_to_labels": "range"},
+        "trainer_kwargs": {"gradient_steps": 5, "learning_rate": 1e-3, "max_cycles": 1},
+    }
+    callback = ISRCallback(**isr_kwargs, **little, train_every=100, callback=[watch, checkpoint])
     if checkpoint.can_resume():
         model = checkpoint.resume(algorithm, env, device="cpu")
     else:
