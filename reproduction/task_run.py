@@ -43,7 +43,7 @@ def run_task(name: str, seed: int, folder: Path, progress: Progress) -> dict[str
     ):
         done = task.steps * (len(returns) - 1)
         returns[condition] = _learn(successor, task.steps, callback, lambda n, done=done: progress(done + n))  # type: ignore[misc]
-    return {"returns": returns, "held_out": metrics.held_out._asdict(), "gradient_steps": metrics.gradient_steps}
+    return {"returns": returns, "held_out": metrics.held_out.to_json(), "gradient_steps": metrics.gradient_steps}
 
 
 def _learn(learner: BaseAlgorithm, steps: int, callback: ISRCallback, progress: Progress) -> list[float]:

@@ -97,8 +97,9 @@ def _table(done: dict[str, list[Result]]) -> str:
     return tabulate(rows, head, "github", disable_numparse=True)
 
 
-def _mean(values: Sequence[float]) -> str:
-    return "-" if np.isnan(values).all() else f"{np.nanmean(values):.4f}"
+def _mean(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]  # None where all labels are alike
+    return f"{np.mean(known):.4f}" if known else "-"
 
 
 def _draw(done: dict[str, list[Result]], path: Path) -> None:

@@ -86,7 +86,7 @@ def run_demo(config: DemoConfig, out: Path) -> dict[str, Any]:
         curves[condition] = _learn(successor, config.autonomy_steps, callback, f"autonomy, {condition}")
     result = {
         **_retentions({name: mean_of_last_tenth(curve["goals"]) for name, curve in curves.items()}),
-        "isr_training": training._asdict(),
+        "isr_training": {**training._asdict(), "held_out": training.held_out.to_json()},
         "curves": curves,
         "seed": config.seed,
         "config": asdict(config),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,14 @@ class HeldOut(NamedTuple):
     explained: float
     explained_continuing: float
     explained_terminated: float
+
+    def to_json(self) -> dict[str, float | None]:
+        """
+        Write the numbers as values that JSON holds.
+
+        :return: The numbers by their names, None in place of NaN.
+        """
+        return {name: None if math.isnan(value) else value for name, value in self._asdict().items()}
 
 
 def evaluate(isr: InternalSocialReward, store: LabelStore) -> HeldOut:

@@ -22,7 +22,7 @@ RESULT = {
         "none": [0.0, 10.0],
         "oracle": [60.0, 54.0],
     },
-    "held_out": {"mse": 0.1, "explained": 0.98, "explained_continuing": 0.9, "explained_terminated": float("nan")},
+    "held_out": {"mse": 0.1, "explained": 0.98, "explained_continuing": 0.9, "explained_terminated": None},
     "gradient_steps": 2000,
 }
 
