@@ -174,8 +174,9 @@ def test_learners_of_the_prosocial_game_internalize(algorithm: Any) -> None:
         {"n_steps": 32, "batch_size": 32, "n_epochs": 1} if algorithm is PPO else {"buffer_size": 200}
     )
     model = algorithm("MlpPolicy", venv, policy_kwargs=network, seed=0, device="cpu", **short)
-    unlimited = {**network, "limit_to_labels": "no"}  # such a short training hardly sees any praise
-    callback = ISRCallback("leave_at_0.5", isr_kwargs=unlimited, trainer_kwargs={"gradient_steps": 10})
+    # Such a short training hardly sees any praise: what the ISR predicts is left as it is.
+    unlimited: dict[str, Any] = {"isr_kwargs": {**network, "limit_to_labels": "no"}, "store_kwargs": {"held_out": 0.0}}
+    callback = ISRCallback("leave_at_0.5", **unlimited, trainer_kwargs={"gradient_steps": 10})
     model.learn(256, callback=callback)
     assert callback.isr.action_space == env.isr_action_space
     assert 100 <= callback.store.n_added <= 160
