@@ -141,6 +141,14 @@ def _scold_for_breaking(transition: Transition) -> float:
     return -float(transition.info["broke"])
 
 
+_CARTPOLE: dict[str, Any] = {
+    "n_steps": 32,
+    "batch_size": 256,
+    "n_epochs": 20,
+    "learning_rate": 1e-3,
+    "gamma": 0.98,
+    "gae_lambda": 0.8,
+}
 _ON_GRIDS: dict[str, Any] = {
     "n_steps": 64,
     "batch_size": 256,
@@ -167,28 +175,14 @@ TASKS: dict[str, Task] = {
         PPO,
         49_152,
         8,
-        {
-            "n_steps": 32,
-            "batch_size": 256,
-            "n_epochs": 20,
-            "learning_rate": 1e-3,
-            "gamma": 0.98,
-            "gae_lambda": 0.8,
-        },
+        _CARTPOLE,
         _with_task_reward("CartPole-v1"),
     ),
     "CartPole, -1 for falling": Task(
         PPO,
         49_152,
         8,
-        {
-            "n_steps": 32,
-            "batch_size": 256,
-            "n_epochs": 20,
-            "learning_rate": 1e-3,
-            "gamma": 0.98,
-            "gae_lambda": 0.8,
-        },
+        _CARTPOLE,
         _scold_for_falling,
     ),
     "Acrobot": Task(

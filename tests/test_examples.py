@@ -8,25 +8,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from examples import task_reward
 from examples.two_learners import NETWORK, Policy, make_learners, take_turns, worlds
 from sb3_isr import ISRCallback
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("task", task_reward.TASKS)
-def test_a_task_prints_its_table(task: str, capsys: pytest.CaptureFixture[str]) -> None:
-    task_reward.main([task, "--seeds", "1", "--steps-scale", "0.02", "--trainer", '{"gradient_steps": 20}'])
-    printed = capsys.readouterr().out
-    rows = {line.split()[0]: line.split()[1:] for line in printed.splitlines()[-5:]}
-    chance, departure = float(rows["random"][0]), float(rows["socialization"][0])
-    for condition in ("isr", "none", "oracle"):
-        value, retention = map(float, rows[condition][:2])
-        # Two digits are printed, which are too few to divide by if hardly anything was learned.
-        if abs(departure - chance) > 1:
-            assert retention == pytest.approx((value - chance) / (departure - chance), abs=0.03)
 
 
 def still(observations: np.ndarray) -> np.ndarray:
