@@ -17,7 +17,8 @@ from reproduction.internalize import internalize
 from reproduction.learning import GoalEpisodes, learn
 from reproduction.prosocial_baselines import goals_per_episode, helper, random_learner
 from reproduction.protocols import TASKS, Protocol, isr_kwargs, policy
-from reproduction.runs import Autonomy, Baseline, FewLabels, Hackability, Internalization, Run, Socialization, TaskRun
+from reproduction.runs import Autonomy, Baseline, FewLabels, Internalization, Run, Socialization
+from reproduction.study_runs import Hackability, TaskRun
 from sb3_isr.callbacks import ISRCallback
 from sb3_isr.common.batches import Array
 from sb3_isr.evaluation.conditions import condition_callback, load_snapshot

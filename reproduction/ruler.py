@@ -8,7 +8,7 @@ import numpy as np
 from tabulate import tabulate
 
 from reproduction.results import Results
-from reproduction.runs import Hackability
+from reproduction.study_runs import Hackability
 from reproduction.tabular import TABLES
 
 #: Seeds, and labels of a socialization.

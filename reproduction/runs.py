@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
 from reproduction.protocols import Protocol
+from reproduction.study_runs import Hackability, TaskRun
 from sb3_isr.envs.coin_game.maps import MAPS
 from sb3_isr.evaluation.conditions import Condition
 
@@ -251,67 +252,6 @@ class FewLabels(_AfterSocialization):
         )
 
 
-@dataclass(frozen=True)
-class TaskRun:
-    """
-    A learner of the suite is socialized, and goes on in three conditions.
-
-    :param task: One of the suite's tasks.
-    :param seed: Seeds everything.
-    :param phase_steps: Environment steps of socialization, and of each condition.
-    """
-
-    task: str
-    seed: int
-    phase_steps: int
-
-    @property
-    def steps(self) -> int:
-        """Environment steps."""
-        return 4 * self.phase_steps
-
-    @property
-    def requires(self) -> tuple[Run, ...]:
-        """Runs that must be done before."""
-        return ()
-
-    @cached_property
-    def path(self) -> PurePosixPath:
-        """The name of the run, as a relative path."""
-        return PurePosixPath("suite", "tasks", _name(self.task), f"seed_{self.seed}")
-
-
-@dataclass(frozen=True)
-class Hackability:
-    """
-    An ISR is trained on the labels of a tabular task, and the policy that is best for it is evaluated.
-
-    :param task: One of the tabular tasks.
-    :param n_labels: Number of labels.
-    :param seed: Seeds everything.
-    """
-
-    task: str
-    n_labels: int
-    seed: int
-
-    @property
-    def steps(self) -> int:
-        """Environment steps."""
-        return self.n_labels
-
-    @property
-    def requires(self) -> tuple[Run, ...]:
-        """Runs that must be done before."""
-        return ()
-
-    @cached_property
-    def path(self) -> PurePosixPath:
-        """The name of the run, as a relative path."""
-        name = f"{_name(self.task)}-{self.n_labels}_labels"
-        return PurePosixPath("suite", "hackability", name, f"seed_{self.seed}")
-
-
 Run: TypeAlias = Socialization | Internalization | Autonomy | Baseline | FewLabels | TaskRun | Hackability
 
 
@@ -328,10 +268,6 @@ def with_requirements(runs: Iterable[Run]) -> list[Run]:
             ordered[required] = None
         ordered[run] = None
     return list(ordered)
-
-
-def _name(part: str) -> str:
-    return part.replace(", ", "-").replace(" ", "_")
 
 
 def _path(run: Socialization | _AfterSocialization | Baseline, kind: str, *parts: str) -> PurePosixPath:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from tabulate import tabulate
 
 from reproduction.results import Result, Results
-from reproduction.runs import TaskRun
+from reproduction.study_runs import TaskRun
 from reproduction.suite import TASKS
 from sb3_isr.evaluation.conditions import CONDITIONS
 from sb3_isr.evaluation.statistics import estimate

@@ -1,11 +1,9 @@
 """Files of ISRs that a stranger may have written: refused with an error of our own, and nothing is executed."""
 
 import copy
-import json
 import math
 import pickle
 import struct
-import tempfile
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -24,10 +22,19 @@ from sb3_isr import (
 )
 from sb3_isr.common.batches import example_batch
 from sb3_isr.isr.file_header import ISRFileError
-from sb3_isr.labels import LabelRange
-from sb3_isr.labels.label_range import LabelRanges
-from tests.isr.isr_file import header_of
-from tests.isr.some_spaces import DISCRETE, MINIGRID
+from tests.isr.isr_file import (
+    HEADER,
+    RANGE,
+    SINCE_FORMAT_4,
+    WEIGHTS,
+    WEIGHTS_BEFORE,
+    before,
+    built,
+    built_before,
+    changed,
+    load,
+    ranges,
+)
 
 
 class Bomb:
@@ -38,62 +45,6 @@ class Bomb:
 
     def __reduce__(self) -> Any:
         return (Path.touch, (self.path,))
-
-
-def make_file(**kwargs: Any) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Make a good header and its weights."""
-    isr = InternalSocialReward(MINIGRID, DISCRETE, net_arch=[4], device="cpu", **kwargs)
-    isr.label_ranges = LabelRanges.both(LabelRange(0.0, 1.0))
-    with tempfile.TemporaryDirectory() as folder:
-        isr.save(Path(folder) / "isr")
-        return header_of(Path(folder) / "isr"), isr.state_dict()
-
-
-SINCE_FORMAT_4 = ("use_next_observation", "use_terminated", "standardize")
-HEADER, WEIGHTS = make_file()
-_, WEIGHTS_BEFORE = make_file(**dict.fromkeys(SINCE_FORMAT_4, False))
-
-
-def changed(**changes: Any) -> dict[str, Any]:
-    """A header with other parts."""
-    return {**HEADER, **changes}
-
-
-def built(**changes: Any) -> dict[str, Any]:
-    """A header with other arguments of the network."""
-    return changed(architecture={**HEADER["architecture"], **changes})
-
-
-RANGE = {"bounds": [0.0, 1.0], "values": None}
-
-
-def ranges(**changes: Any) -> dict[str, Any]:
-    """A header with other ranges of labels."""
-    return changed(label_ranges={**HEADER["label_ranges"], **changes})
-
-
-def before() -> dict[str, Any]:
-    """The same of format 3."""
-    return {**HEADER, "format": "sb3-isr 3"}
-
-
-def built_before(**changes: Any) -> dict[str, Any]:
-    """The same of format 2."""
-    since = {"features_extractor_class": "sb3_isr.extractors.AnySpaceExtractor", "action_encoding": "one_hot"}
-    training = {"learning_rate": 1e-3, "optimizer_class": "torch.optim.Adam", "optimizer_kwargs": {}}
-    return {**built(**since, **training, sparsity=0.0, contrast=False, **changes), "format": "sb3-isr 2"}
-
-
-def load(
-    path: Path, header: Any, weights: dict[str, torch.Tensor] | None = None, **kwargs: Any
-) -> InternalSocialReward:
-    """Load a file of any header and weights."""
-    if weights is None:
-        is_before = isinstance(header, dict) and header.get("format") in ("sb3-isr 1", "sb3-isr 2", "sb3-isr 3")
-        weights = WEIGHTS_BEFORE if is_before else WEIGHTS
-    text = header if isinstance(header, str) else json.dumps(header)
-    path.write_bytes(safetensors.torch.save(weights, {"isr": text}))
-    return InternalSocialReward.load(path, **kwargs)
 
 
 def test_a_file_that_is_no_isr_is_refused_and_not_executed(tmp_path: Path) -> None:

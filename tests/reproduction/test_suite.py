@@ -9,7 +9,7 @@ from reproduction.__main__ import _parser
 from reproduction.reproduce import run_study
 from reproduction.results import Results
 from reproduction.ruler import hackability_runs
-from reproduction.runs import Hackability, TaskRun
+from reproduction.study_runs import Hackability, TaskRun
 from reproduction.suite import TASKS
 from reproduction.task_run import run_task
 from reproduction.tasks import retention, task_runs, write_tasks
