@@ -58,8 +58,9 @@ def write_tasks(results: Results, out: Path) -> str:
     :param out: Folder of ``suite.md`` and ``images``.
     :return: The table.
     """
-    done = {name: [results.read(run) for run in task_runs() if run.task == name and run in results] for name in TASKS}
-    table = _table({name: of_task for name, of_task in done.items() if of_task})
+    read = {name: [results.read(run) for run in task_runs() if run.task == name and run in results] for name in TASKS}
+    done = {name: of_task for name, of_task in read.items() if of_task}
+    table = _table(done)
     (out / "images").mkdir(parents=True, exist_ok=True)
     (out / "suite.md").write_text(f"{_HEAD}\n\n{table}\n")
     _draw(done, out / "images" / "suite.png")
@@ -117,6 +118,7 @@ def _draw(done: dict[str, list[Result]], path: Path) -> None:
         axes.axvline(0.0, color="0.7", lw=0.8, zorder=0)
         axes.set_yticks(range(len(done)), reversed([*done]))
         axes.set_xlim(-0.55, 1.35)
+        axes.set_ylim(-0.6, len(done) - 0.4)
         axes.set_xlabel("retention: 0 random, 1 at departure (values beyond are drawn at the edge)")
         handles = [axes.scatter([], [], s=24, color=colour, label=name) for name, (colour, _) in _STYLE.items()]
         figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
