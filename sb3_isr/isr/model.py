@@ -228,7 +228,7 @@ class InternalSocialReward(TransitionNetwork):
         Write weights, spaces, architecture and label range to one safetensors file, completely or not at all.
 
         :param path: The file; an existing one is replaced only once the new one is complete.
-        :raises ValueError: If ``label_range`` is not a range, or keyword arguments cannot be written as JSON.
+        :raises ValueError: If ``label_ranges`` are no ranges, or keyword arguments cannot be written as JSON.
         """
         label_ranges = None if self.label_ranges is None else self.label_ranges.check()
         header = Header(self.observation_space, self.action_space, self.architecture, label_ranges)

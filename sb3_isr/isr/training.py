@@ -217,7 +217,6 @@ class ISRTrainer:
         before, new = isr.label_ranges, store.label_ranges
         if new is not None:
             isr.label_ranges = new if before is None else before.union(new)
-        # Not recognized yet: the error of clipped predictions tells small improvements.
         if isr.scales is not None:
             batch, weights = store.sample(N_MEASURED)
             inputs = [isr.inputs(*isr.tensors(*part)) for part in batch.transitions.parts()]

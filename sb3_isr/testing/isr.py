@@ -111,9 +111,9 @@ def _check_copies(isr: InternalSocialReward, transitions: Transitions, rewards: 
     for how, other in copies.items():
         of_copy = other.predict(*transitions)
         require(
-            equal(rewards, of_copy) and other.label_range == isr.label_range,
+            equal(rewards, of_copy) and other.label_ranges == isr.label_ranges,
             f"An ISR must be the same after {how}",
-            f"{of_copy} with labels in {other.label_range} in place of {rewards} with labels in {isr.label_range}",
+            f"{of_copy} with labels in {other.label_ranges} in place of {rewards} with labels in {isr.label_ranges}",
             "keep all values that it depends on in parameters, buffers and the features extractor's arguments",
         )
         other.check_spaces(isr.observation_space, isr.action_space)
