@@ -1,0 +1,6 @@
+"""Respondents: those who answer questions about what the learner did, at once or later."""
+
+from sb3_isr.respondents.question import Answer, Question
+from sb3_isr.respondents.respondent import Respondent
+
+__all__ = ["Answer", "Question", "Respondent"]
