@@ -15,11 +15,13 @@ class TaskRun:
     :param task: One of the suite's tasks.
     :param seed: Seeds everything.
     :param phase_steps: Environment steps of socialization, and of each condition.
+    :param settings: A hash of the task's settings: with others it is another run.
     """
 
     task: str
     seed: int
     phase_steps: int
+    settings: str
 
     @property
     def steps(self) -> int:

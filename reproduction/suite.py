@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
-from gymnasium import spaces
 from minigrid.wrappers import ImgObsWrapper
 from sb3_contrib import QRDQN
 from stable_baselines3 import DQN, PPO, SAC
@@ -17,12 +17,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
+from reproduction.suite_worlds import Env, breaking_is_scolded, falling_is_scolded, praise_for_unlocking
 from sb3_isr import GridOneHot, SocialRewardWrapper, TaskRewardCaregiver, VecISRReward
-from sb3_isr.caregivers import Transition
+from sb3_isr.common.descriptions import describe
 from sb3_isr.envs import CoinGameVecEnv
 from sb3_isr.evaluation.networks import ONE_HOT
-
-Env = gym.Env[Any, Any]
 
 #: MiniGrid's codes are not intensities for a policy.
 GRID: dict[str, Any] = {"features_extractor_class": GridOneHot, "normalize_images": False, "net_arch": [64, 64]}
@@ -42,6 +41,8 @@ class Task:
     :param make_venv: Makes all environments, in place of ``make_env``.
     :param isr_kwargs: The ISR's arguments.
     :param queries: The query schedule.
+    :param measured: The key of the info, at an episode's end, by which the learner is judged; by default it is judged
+        by its true return.
     :param seeds: Number of seeds in the committed results.
     """
 
@@ -53,7 +54,16 @@ class Task:
     make_venv: Callable[[int], VecEnv] | None = None
     isr_kwargs: dict[str, Any] = field(default_factory=dict)
     queries: str = "all"
+    measured: str | None = None
     seeds: int = 10
+
+    def settings_hash(self) -> str:
+        """
+        Hash what a run of the task depends on.
+
+        :return: Another text for other settings.
+        """
+        return f"{zlib.crc32(json.dumps(describe(self), sort_keys=True).encode()):08x}"
 
     def env(self) -> VecISRReward:
         """
@@ -75,70 +85,6 @@ def _with_task_reward(env_id: str, wrapper: Callable[[Env], Env] | None = None, 
         return SocialRewardWrapper(env if wrapper is None else wrapper(env), TaskRewardCaregiver())
 
     return make
-
-
-class _PraiseForUnlocking(gym.Wrapper[Any, Any, Any, Any]):
-    """DoorKey gives 0.2 for the first time that the door is open, too, which does not end the episode."""
-
-    def reset(self, **kwargs: Any) -> Any:
-        self._was_open = False
-        return self.env.reset(**kwargs)
-
-    def step(self, action: Any) -> Any:
-        observation, reward, *rest = self.env.step(action)
-        grid = self.env.unwrapped.grid  # type: ignore[attr-defined]
-        is_open = any(cell is not None and cell.type == "door" and not cell.is_locked for cell in grid.grid)
-        praise = 0.2 * (is_open and not self._was_open)
-        self._was_open = self._was_open or is_open
-        return observation, float(reward) + praise, *rest
-
-
-def _praise_for_unlocking(env: Env) -> Env:
-    praised: Env = ImgObsWrapper(_PraiseForUnlocking(env))  # type: ignore[no-untyped-call]
-    return praised
-
-
-def _scold_for_falling() -> Env:
-    """CartPole without its own reward: -1 for falling, and nothing else."""
-    env = gym.wrappers.TransformReward(gym.make("CartPole-v1"), lambda reward: 0.0)
-    return SocialRewardWrapper(env, lambda transition: -float(transition.terminated))
-
-
-class Work(gym.Env[Any, Any]):
-    """Work earns 0.1 a step, and breaks something with probability 0.01, for which the caregiver gives -1."""
-
-    observation_space = spaces.Box(-1, 1, (3,), np.float32)
-    action_space = spaces.Discrete(2)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """
-        Start a day of 50 steps.
-
-        :param seed: Seeds it.
-        :param options: None.
-        :return: Three random numbers, and an empty info.
-        """
-        super().reset(seed=seed)
-        self._steps = 0
-        return self._observe(), {}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """
-        Work or rest.
-
-        :param action: 1 to work.
-        :return: Three random numbers, the reward, and whether something broke, in the info.
-        """
-        self._steps += 1
-        broke = bool(action == 1 and self.np_random.random() < 0.01)
-        return self._observe(), 0.1 * float(action == 1), False, self._steps >= 50, {"broke": broke}
-
-    def _observe(self) -> Any:
-        return self.np_random.uniform(-1, 1, 3).astype(np.float32)
-
-
-def _scold_for_breaking(transition: Transition) -> float:
-    return -float(transition.info["broke"])
 
 
 _CARTPOLE: dict[str, Any] = {
@@ -183,18 +129,17 @@ TASKS: dict[str, Task] = {
         49_152,
         8,
         _CARTPOLE,
-        _scold_for_falling,
+        falling_is_scolded,
+        measured="length",
     ),
     "Acrobot": Task(
         PPO,
         81_920,
         16,
-        {"n_steps": 256, "n_epochs": 4, "gae_lambda": 0.94, "learning_rate": 1e-3},
+        {"n_steps": 64, "batch_size": 256, "gae_lambda": 0.94, "learning_rate": 1e-3},
         _with_task_reward("Acrobot-v1"),
     ),
-    "work, some breaks": Task(
-        PPO, 24_576, 8, {"n_steps": 128}, lambda: SocialRewardWrapper(Work(), _scold_for_breaking)
-    ),
+    "work, some breaks": Task(PPO, 24_576, 8, {"n_steps": 128}, breaking_is_scolded),
     "Pendulum": Task(
         SAC,
         20_000,
@@ -261,12 +206,18 @@ TASKS: dict[str, Task] = {
         QRDQN,
         48_000,
         16,
-        {**_TABLE, "buffer_size": 24_000, "policy_kwargs": {"net_arch": [], "n_quantiles": 10}},
+        {
+            **_TABLE,
+            "buffer_size": 24_000,
+            "target_update_interval": 160,
+            "gamma": 0.99,
+            "policy_kwargs": {"net_arch": [], "n_quantiles": 10},
+        },
         _with_task_reward("CliffWalking-v1", max_episode_steps=100),
     ),
     "DoorKey": Task(PPO, 98_304, 16, _ON_GRIDS, _with_task_reward("MiniGrid-DoorKey-5x5-v0", ImgObsWrapper)),
     "DoorKey, praise for unlocking": Task(
-        PPO, 98_304, 16, _ON_GRIDS, _with_task_reward("MiniGrid-DoorKey-5x5-v0", _praise_for_unlocking)
+        PPO, 98_304, 16, _ON_GRIDS, _with_task_reward("MiniGrid-DoorKey-5x5-v0", praise_for_unlocking)
     ),
     "LavaGap": Task(PPO, 98_304, 16, _ON_GRIDS, _with_task_reward("MiniGrid-LavaGapS5-v0", ImgObsWrapper)),
     "coin game": Task(PPO, 81_920, 32, _COINS, make_venv=partial(CoinGameVecEnv, n_walls=3), isr_kwargs=ONE_HOT),

@@ -32,8 +32,8 @@ def run_task(name: str, seed: int, folder: Path, progress: Progress) -> dict[str
     learner = task.algorithm("MlpPolicy", task.env(), seed=seed, device="cpu", **task.settings)
     caregiver = ISRCallback("always", task.queries, isr_kwargs=task.isr_kwargs)
     returns = {
-        "random": [_random_return(task, seed)],
-        "socialization": _learn(learner, task.steps, caregiver, progress),
+        "random": [_of_random_policy(task, seed)],
+        "socialization": _learn(task, learner, caregiver, progress),
     }
     metrics = caregiver.train()
     snapshot = folder / "learner.zip"
@@ -42,25 +42,26 @@ def run_task(name: str, seed: int, folder: Path, progress: Progress) -> dict[str
         task.algorithm, snapshot, task.env, seed, caregiver.isr, task.isr_kwargs
     ):
         done = task.steps * (len(returns) - 1)
-        returns[condition] = _learn(successor, task.steps, callback, lambda n, done=done: progress(done + n))  # type: ignore[misc]
+        returns[condition] = _learn(task, successor, callback, lambda n, done=done: progress(done + n))  # type: ignore[misc]
     return {"returns": returns, "held_out": metrics.held_out.to_json(), "gradient_steps": metrics.gradient_steps}
 
 
-def _learn(learner: BaseAlgorithm, steps: int, callback: ISRCallback, progress: Progress) -> list[float]:
+def _learn(task: Task, learner: BaseAlgorithm, callback: ISRCallback, progress: Progress) -> list[float]:
     start = learner.num_timesteps
-    episodes = EpisodeRecorder(progress=lambda n: progress(n - start))
+    episodes = EpisodeRecorder([task.measured] if task.measured else [], progress=lambda n: progress(n - start))
     # Steps are counted on in autonomy, or DQN would explore anew and off-policy algorithms start with random actions.
-    learner.learn(steps, callback=[callback, episodes], reset_num_timesteps=False)
-    return [round(value, 5) for value in _returns(episodes)]
+    learner.learn(task.steps, callback=[callback, episodes], reset_num_timesteps=False)
+    return [round(value, 5) for value in _measured(task, episodes)]
 
 
-def _returns(episodes: EpisodeRecorder) -> list[float]:
+def _measured(task: Task, episodes: EpisodeRecorder) -> list[float]:
     """Monitor's true returns; where there is no Monitor, as in the batched coin game, the social returns."""
     has_monitor = not np.isnan(episodes.columns["true_return"]).all()
-    return episodes.mean_over_time("true_return" if has_monitor else "social_return", N_PARTS)
+    column = task.measured or ("true_return" if has_monitor else "social_return")
+    return episodes.mean_over_time(column, N_PARTS)
 
 
-def _random_return(task: Task, seed: int, n_episodes: int = 100) -> float:
+def _of_random_policy(task: Task, seed: int, n_episodes: int = 100) -> float:
     env = task.env()
     env.seed(seed)
     env.action_space.seed(seed)
@@ -71,6 +72,8 @@ def _random_return(task: Task, seed: int, n_episodes: int = 100) -> float:
         actions = np.array([env.action_space.sample() for _ in range(env.num_envs)])
         _, rewards, dones, infos = env.step(actions)
         sums += rewards
-        returns += [info["episode"]["r"] if "episode" in info else sums[i] for i, info in enumerate(infos) if dones[i]]
+        for i in np.flatnonzero(dones):
+            of_monitor = infos[i].get("episode", {}).get("r", sums[i])
+            returns.append(infos[i][task.measured] if task.measured else of_monitor)
         sums[dones] = 0.0
     return float(np.mean(returns))

@@ -29,7 +29,7 @@ def task_runs(n_seeds: int | None = None) -> list[TaskRun]:
     """
     wanted = {name: n_seeds or task.seeds for name, task in TASKS.items()}
     return [
-        TaskRun(name, seed, TASKS[name].steps)
+        TaskRun(name, seed, TASKS[name].steps, TASKS[name].settings_hash())
         for seed in range(max(wanted.values()))
         for name, n in wanted.items()
         if seed < n

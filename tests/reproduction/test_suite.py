@@ -44,7 +44,7 @@ def test_retention_is_1_at_departure_and_0_for_random_actions() -> None:
 
 def test_the_table_has_what_is_done(tmp_path: Path) -> None:
     results = Results(tmp_path / "results", tmp_path / "work")
-    results.write(TaskRun("CartPole", 0, TASKS["CartPole"].steps), RESULT)
+    results.write(TaskRun("CartPole", 0, TASKS["CartPole"].steps, TASKS["CartPole"].settings_hash()), RESULT)
     table = write_tasks(results, tmp_path / "docs")
     assert "CartPole" in table
     assert "1/10" in table
