@@ -75,7 +75,7 @@ class TransitionLog:
         """
         assert self._transitions is not None
         rows = (index_batch(part, slice(start, self.n_steps)) for part in self._transitions)
-        return Transitions(*map(_merge_axes, rows))  # type: ignore[arg-type]
+        return Transitions(*map(_merge_axes, rows))
 
     def clear(self) -> None:
         """Remove all steps."""
@@ -84,7 +84,7 @@ class TransitionLog:
     def _allocate(self, like: Transitions) -> None:
         step_size = sum(map(_size, like))
         capacity = self._capacity = max(1, min(MAX_TRANSITIONS // self.n_envs, MAX_BYTES // step_size))
-        self._transitions = Transitions(*(_empty(capacity, part) for part in like))  # type: ignore[arg-type]
+        self._transitions = Transitions(*(_empty(capacity, part) for part in like))
         shape = capacity, self.n_envs
         #: What :meth:`add` is given, each ``[capacity, n_envs]``.
         self.rewards, self.labels = np.empty(shape), np.empty(shape)
