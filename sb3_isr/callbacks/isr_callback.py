@@ -102,6 +102,7 @@ class ISRCallback(BaseCallback):
         self._learner: BaseAlgorithm | None = None
         self._relabeler: ReplayRelabeler | None = None
         self._progress_at_step = 0.0
+        self._is_log_due = False
 
     @property
     def internalizer(self) -> Internalizer:
@@ -236,12 +237,14 @@ class ISRCallback(BaseCallback):
         if self._follow_presence(self._connection.n_envs):
             self._update()
         if self._is_off_policy and (self.n_calls % MAX_WAIT == 0 or logs_after_this_step(self.model, self.locals)):
-            self._collect_and_log()
+            self._is_log_due = True
+            if self._last.deferral is None:  # otherwise at the rollout's end, so that it is not split
+                self._collect_and_log()
         self._children.update_locals(self.locals)
         return self._children.on_step()
 
     def _on_rollout_end(self) -> None:
-        if not self._is_off_policy:
+        if self._is_log_due or not self._is_off_policy:
             self._collect_and_log()
         self._children.on_rollout_end()
 
@@ -285,6 +288,7 @@ class ISRCallback(BaseCallback):
         return departs or is_due or has_changed
 
     def _collect_and_log(self) -> None:
+        self._is_log_due = False
         self.collect()
         self._learn_if(self.internalizer.query_if_due(self._progress()))
         self._reward_log.write(self.logger, self.internalizer.store.n_added)
