@@ -26,9 +26,7 @@ class EpisodeRecorder(BaseCallback):
     :param utility: Whether to record utilities, too. Then internal rewards must be computed at each step.
     """
 
-    def __init__(
-        self, info_keys: Sequence[str] = (), progress: Progress | None = None, utility: bool = False
-    ) -> None:
+    def __init__(self, info_keys: Sequence[str] = (), progress: Progress | None = None, utility: bool = False) -> None:
         super().__init__()
         #: Tells ISRCallback that ``locals["rewards"]`` must be complete at each step.
         self.reads_rewards = utility

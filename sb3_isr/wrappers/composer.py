@@ -134,7 +134,7 @@ class RewardComposer:
         if start == log.n_steps:
             return
         self._n_paid = log.n_steps
-        absent = log.absent[start : log.n_steps]
+        absent = log.absent(start)
         internal_rewards = log.internal_rewards[start : log.n_steps]
         if self._coefficient and absent.any():
             internal_rewards[absent] = self._coefficient * self._predict(log.transitions(start), absent.ravel())
@@ -183,22 +183,25 @@ class RewardComposer:
                 )
             self.attendance.end_episodes(dones)
             return rewards
-        rewards = np.broadcast_to(rewards, self.n_envs)
+        if np.shape(rewards) != (self.n_envs,):
+            rewards = np.broadcast_to(rewards, self.n_envs)
+        rewards = np.asarray(rewards)
         infos = [*infos, *[{}] * (self.n_envs - len(infos))]  # SB3 does without them
         self.attendance.draw()
         transitions = transitions._replace(actions=self._isr_actions(transitions.actions, infos))
         dtype = np.promote_types(rewards.dtype, np.float32)
         labels = read_parts(infos, SOCIAL_REWARD, self.attendance.steps).astype(dtype)
-        social_rewards = np.nan_to_num(labels)
+        social_rewards = np.where(np.isnan(labels), 0.0, labels)
         check_parts(rewards, social_rewards, infos, self.attendance.steps)
         log, present = self._log, self.attendance.present
         if not log.has_room_for(transitions):
             self._work_off()
         log.add(transitions, rewards, labels, dones, present, self._nowhere if idle is None else idle)
-        internal_rewards, absent = log.internal_rewards[log.n_steps - 1], log.absent[log.n_steps - 1]
+        newest = log.n_steps - 1
+        internal_rewards = log.internal_rewards[newest]
         if self._payment is None:
             self.settle()
-            self.last_internal_rewards = np.where(absent, internal_rewards, np.nan)
+            self.last_internal_rewards = np.where(log.absent(newest)[0], internal_rewards, np.nan)
         if self.attendance.all_present:
             utilities = rewards.astype(dtype)  # what the equation gives where P = 1
         else:

@@ -54,13 +54,13 @@ class Recorder:
         :param log: The steps; what is kept of them is copied.
         """
         steps = slice(0, log.n_steps)
-        labels, present, absent = log.labels[steps], log.present[steps], log.absent[steps]
+        labels, present, absent = log.labels[steps], log.present[steps], log.absent()
         batch = LabelBatch(log.transitions(), labels.ravel().astype(np.float32))
-        if (labelled := log.labelled[steps]).any():
+        if (labelled := log.labelled()).any():
             self._labels.append(_copy_of(batch, labelled.ravel()))
         if self.keeps_unattended and absent.any():
             self._unattended.append(_copy_of(batch, absent.ravel()))
-        rewards, social_rewards = log.rewards[steps], np.nan_to_num(labels)
+        rewards, social_rewards = log.rewards[steps], np.where(np.isnan(labels), 0.0, labels)
         internal_rewards, dones = log.internal_rewards[steps], log.dones[steps]
         sums = RewardStatistics(
             transitions=labels.size,

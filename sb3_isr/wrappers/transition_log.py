@@ -51,18 +51,17 @@ class TransitionLog:
         :param present: ``P``, bool ``[n_envs]``.
         :param idle: Whether the learner did nothing, bool ``[n_envs]``.
         """
-        if not self.has_room_for(transitions):
+        row = self.n_steps
+        if not row and not self.has_room_for(transitions):
             self._allocate(transitions)
         assert self._transitions is not None
-        row = self.n_steps
-        for out, part in zip(self._transitions, transitions, strict=True):
+        for out, part in zip(self._transitions, transitions):  # noqa: B905 (strict costs as much as a copy)
             write_batch(out, row, part)
         self.rewards[row] = rewards
         self.labels[row] = labels
         self.dones[row] = dones
         self.present[row] = present
-        self.absent[row] = ~(present | idle)
-        self.labelled[row] = present & ~idle & ~np.isnan(labels)
+        self.idle[row] = idle
         self.internal_rewards[row] = 0.0
         self.n_steps += 1
 
@@ -77,6 +76,25 @@ class TransitionLog:
         rows = (index_batch(part, slice(start, self.n_steps)) for part in self._transitions)
         return Transitions(*map(_merge_axes, rows))
 
+    def absent(self, start: int = 0) -> Array:
+        """
+        Find out where ``R_i`` is due: the caregiver is absent, and the learner did something.
+
+        :param start: The first step.
+        :return: bool ``[n_steps - start, n_envs]``.
+        """
+        steps = slice(start, self.n_steps)
+        return ~(self.present[steps] | self.idle[steps])
+
+    def labelled(self) -> Array:
+        """
+        Find the labels that the ISR may learn from: the caregiver is present, and the learner did something.
+
+        :return: bool ``[n_steps, n_envs]``.
+        """
+        steps = slice(0, self.n_steps)
+        return self.present[steps] & ~self.idle[steps] & ~np.isnan(self.labels[steps])
+
     def clear(self) -> None:
         """Remove all steps."""
         self.n_steps = 0
@@ -88,17 +106,18 @@ class TransitionLog:
         shape = capacity, self.n_envs
         #: What :meth:`add` is given, each ``[capacity, n_envs]``.
         self.rewards, self.labels = np.empty(shape), np.empty(shape)
-        self.dones, self.present = np.empty(shape, bool), np.empty(shape, bool)
-        #: Where ``R_i`` is due: the caregiver is absent, and the learner did something.
-        self.absent = np.empty(shape, bool)
-        #: Where the caregiver has given a label that the ISR may learn from.
-        self.labelled = np.empty(shape, bool)
+        self.dones, self.present, self.idle = (np.empty(shape, bool) for _ in range(3))
         #: ``R_i`` times its coefficient; 0 until it is known, and where it is not due.
         self.internal_rewards = np.empty(shape)
 
     def _is_like(self, transitions: Transitions) -> bool:
-        assert self._transitions is not None
-        return all(_is_row(out, part) for out, part in zip(self._transitions, transitions, strict=True))
+        mine = self._transitions
+        return (
+            mine is not None
+            and _is_row(mine.observations, transitions.observations)
+            and _is_row(mine.actions, transitions.actions)
+            and _is_row(mine.next_observations, transitions.next_observations)
+        )
 
 
 def _is_row(out: Observations, batch: Observations) -> bool:
