@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from benchmarks import coin_game, growth, inference, overhead, training
 from benchmarks.common import CLOCKS, Result, facts, use_clock
+from benchmarks.overhead_figure import draw_overhead
 from benchmarks.report import draw, line, page, targets, with_targets
 from sb3_isr.common.files import write_text
 
@@ -62,6 +63,7 @@ def main() -> int:
             write_text(RESULTS, json.dumps(list(known.values()), indent=1) + "\n")
     measured = [known[name] for name in CASES if name in known]
     draw(measured, DOCS / "images" / "benchmarks.png")
+    draw_overhead(known.get("overhead", {"results": []})["results"], DOCS / "images" / "overhead.png")
     write_text(DOCS / "benchmarks.md", page(measured))
     write_text(README, with_targets(README.read_text(), targets(measured)))
     print(f"\n{targets(measured)}\n\nAll of it: docs/benchmarks.md\nNumbers: benchmarks/results.json")

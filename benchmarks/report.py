@@ -63,6 +63,10 @@ def page(cases: Sequence[Case]) -> str:
         targets(cases),
         *(["Why not all are met:", "\n".join(causes)] if causes else []),
         "No machine with a GPU was at hand.",
+        "What the plugin costs a learner, in percent of its learning time; at the right, the learner's speed relative "
+        "to plain Stable-Baselines3 (absent, always). Vertical strokes are goals.",
+        "![The share of the learning time that is spent in the plugin](images/overhead.png)",
+        "Everything else:",
         "![Speeds, times and memory](images/benchmarks.png)",
         "## The whole of figure 4a, one seed",
         _figure4a([json.loads((Path(__file__).parent / f"figure4a_{way}.json").read_text()) for way in WAYS]),
@@ -123,6 +127,9 @@ def _target(result: Row) -> str:
     learner, _, variant = result["name"].rpartition(": ")
     if result["unit"] == "x plain":
         return f"{learner.partition(',')[0]}, {variant}: speed"
+    if variant == "share":
+        learner, _, presence = learner.rpartition(": ")
+        return f"{learner.partition(',')[0]}, {presence}: share of the learning time"
     return str(result["name"])
 
 
@@ -209,10 +216,9 @@ def draw(cases: Sequence[Case], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 12), layout="constrained")
-    axes = figure.subplot_mosaic("oi;oc;ot;og")
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    axes = figure.subplot_mosaic("ic;tg")
     results = {case["case"]: case["results"] for case in cases}
-    _draw_overhead(axes["o"], results.get("overhead", []))
     for place, (case, unit, title) in zip("ic", CURVES, strict=True):
         _draw_curves(axes[place], [r for r in results.get(case, []) if r["unit"] == unit], "environments", title)
     _draw_training(axes["t"], results.get("training", []))
@@ -221,27 +227,6 @@ def draw(cases: Sequence[Case], path: Path) -> None:
     for panel in axes.values():
         panel.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
-
-
-def _draw_overhead(axes: Any, results: Sequence[Row]) -> None:
-    tasks, labels = set(), list[str]()
-    for result in [result for result in results if result["unit"] == "x plain"]:
-        task, _, variant = result["name"].rpartition(": ")
-        if task not in tasks:
-            tasks.add(task)
-            labels.append(task)
-        labels.append(f"{variant.removeprefix('caregiver ')}, {result['n']}")
-        y, color = len(labels) - 1, {True: "tab:green", False: "tab:red", None: "0.5"}[result["met"]]
-        axes.plot(result["quartiles"], [y, y], color=color, linewidth=2)
-        axes.plot(result["value"], y, "o", color=color)
-        if result["goal"] is not None:
-            axes.plot(result["goal"], y, "|", color="black", markersize=12)
-    axes.axvline(1.0, color="0.8", zorder=0)
-    axes.set_yticks(range(len(labels)), labels, fontsize=8)
-    for tick in axes.get_yticklabels():
-        tick.set_weight("bold" if tick.get_text() in tasks else "normal")
-    axes.invert_yaxis()
-    axes.set(title="Training speed over plain SB3's, by presence and environments (bars: goals)")
 
 
 def _draw_curves(axes: Any, results: Sequence[Row], xlabel: str, title: str) -> None:

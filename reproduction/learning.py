@@ -26,7 +26,7 @@ class GoalEpisodes(EpisodeRecorder):
     """
 
     def __init__(self, progress: Progress | None = None, best: Path | None = None) -> None:
-        super().__init__(("goals_reached",), progress)
+        super().__init__(("goals_reached",), progress, utility=True)
         self.best = best
         self.best_return = -np.inf
 

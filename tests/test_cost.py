@@ -68,17 +68,21 @@ def peak_of(call: Callable[[], Any]) -> int:
     return tracemalloc.get_traced_memory()[1] - before
 
 
-@pytest.mark.parametrize("make", [ppo, dqn])
-@pytest.mark.parametrize(("presence", "per_step"), [("never", 1), ("always", 0)])
-def test_the_isr_is_evaluated_once_a_step_for_all_environments(
-    make: Callable[[VecEnv], BaseAlgorithm], presence: str, per_step: int
+@pytest.mark.parametrize("presence", ["never", "always"])
+@pytest.mark.parametrize(
+    ("make", "defer_rewards", "expected"),
+    # PPO's rollouts have 64 steps, DQN's 4.
+    [(ppo, True, [128] * 4), (dqn, True, [32] * 16), (ppo, False, [8] * 64), (dqn, False, [8] * 64)],
+)
+def test_the_isr_is_evaluated_for_all_environments_and_a_whole_rollout(
+    make: Callable[[VecEnv], BaseAlgorithm], defer_rewards: bool, expected: list[int], presence: str
 ) -> None:
     venv = VecISRReward(CoinGameVecEnv(8))
     isr = InternalSocialReward(venv.observation_space, venv.action_space, **SMALL)
     batches: list[int] = []
     isr.register_forward_hook(lambda _, inputs, __: batches.append(len(inputs[1])))
-    make(venv).learn(8 * 64, callback=ISRCallback(presence, isr=isr))
-    assert batches == [8] * 64 * per_step
+    make(venv).learn(8 * 64, callback=ISRCallback(presence, isr=isr, defer_rewards=defer_rewards))
+    assert batches == (expected if presence == "never" else [])
 
 
 @pytest.mark.usefixtures("traced")

@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, 
 
 from sb3_isr.common.batches import Array
 from sb3_isr.wrappers import ISRRewardWrapper, VecISRReward
-from sb3_isr.wrappers.composer import InternalReward
+from sb3_isr.wrappers.composer import InternalReward, Payment
 from sb3_isr.wrappers.recorder import Record
 from sb3_isr.wrappers.venv_queries import wrapped_in
 
@@ -35,6 +35,7 @@ class Connection(Protocol):
         coefficient: float,
         rngs: Sequence[np.random.Generator],
         keeps_unattended: bool,
+        payment: Payment | None,
     ) -> None:
         """Turn the rewards of announced steps into utilities; there is one generator for each environment."""
 
@@ -43,6 +44,9 @@ class Connection(Protocol):
 
     def announce_step(self) -> None:
         """Announce that the next step is the learner's."""
+
+    def settle(self) -> None:
+        """Compute the internal rewards that were deferred, and pay them."""
 
     def disconnect(self) -> None:
         """Leave rewards as they come from now on."""
@@ -104,9 +108,10 @@ class VecConnection:
         coefficient: float,
         rngs: Sequence[np.random.Generator],
         keeps_unattended: bool,
+        payment: Payment | None,
     ) -> None:
         """As :class:`Connection`'s."""
-        self._composer.connect(internal_reward, probability, coefficient, rngs, keeps_unattended, True)
+        self._composer.connect(internal_reward, probability, coefficient, rngs, keeps_unattended, True, payment)
 
     def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
         """As :class:`Connection`'s."""
@@ -115,6 +120,10 @@ class VecConnection:
     def announce_step(self) -> None:
         """As :class:`Connection`'s."""
         self._composer.announce_step()
+
+    def settle(self) -> None:
+        """As :class:`Connection`'s."""
+        self._composer.settle()
 
     def disconnect(self) -> None:
         """As :class:`Connection`'s."""
@@ -159,8 +168,10 @@ class EnvConnection:
         coefficient: float,
         rngs: Sequence[np.random.Generator],
         keeps_unattended: bool,
+        payment: Payment | None,
     ) -> None:
         """As :class:`Connection`'s."""
+        assert payment is None
         for i, rng in enumerate(rngs):
             arguments = (internal_reward, probability, coefficient, rng, keeps_unattended, True)
             self._venv.env_method("isr_connect", *arguments, indices=i)
@@ -172,6 +183,9 @@ class EnvConnection:
     def announce_step(self) -> None:
         """As :class:`Connection`'s."""
         self._venv.env_method("isr_announce_step")
+
+    def settle(self) -> None:
+        """As :class:`Connection`'s; in environments nothing is deferred."""
 
     def disconnect(self) -> None:
         """As :class:`Connection`'s."""

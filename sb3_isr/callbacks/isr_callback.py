@@ -6,19 +6,19 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from sb3_isr.callbacks.child import PlainChild, as_children
 from sb3_isr.callbacks.connection import check_algorithm
+from sb3_isr.callbacks.deferral import choose_deferral
 from sb3_isr.callbacks.internalizer import Internalizer
 from sb3_isr.callbacks.internalizer_arguments import InternalizerArguments
 from sb3_isr.callbacks.last_callback import LastCallback
 from sb3_isr.callbacks.other_callbacks import check_callbacks, check_learner
 from sb3_isr.callbacks.relabeling import ReplayRelabeler
-from sb3_isr.callbacks.reward_log import RewardLog
+from sb3_isr.callbacks.reward_log import RewardLog, logs_after_this_step
 from sb3_isr.callbacks.training_connection import TrainingConnection
 from sb3_isr.common.arguments import flag, number, whole_number
 from sb3_isr.isr.model import InternalSocialReward
@@ -59,6 +59,8 @@ class ISRCallback(BaseCallback):
     :param train_every: Train the ISR also every so many environment steps, if there are new labels.
     :param relabel: Off-policy only: after each training, replace the internal rewards in the replay buffer by those
         that the ISR gives now. What the caregiver gave is left as it is.
+    :param defer_rewards: Whether to compute ``R_i`` for a whole rollout in one call, where that changes nothing but the
+        speed. Until the rollout's end ``locals["rewards"]`` then lacks ``R_i``; use False if another callback reads it.
     :param callback: Child callbacks, one or several: :class:`~sb3_isr.HackingWatch`, :class:`~sb3_isr.ISRCheckpoint`.
     :param seed: Seeds the ISR's weights, its batches and the caregiver's presence. By default the model's seed.
     :param verbose: 1 to print each training of the ISR.
@@ -76,6 +78,7 @@ class ISRCallback(BaseCallback):
         coefficient: float = 1.0,
         train_every: int | None = None,
         relabel: bool = False,
+        defer_rewards: bool = True,
         callback: PlainChild | Sequence[PlainChild] | None = None,
         seed: int | None = None,
         verbose: int = 0,
@@ -91,6 +94,7 @@ class ISRCallback(BaseCallback):
         for child in [self._children, *self.children]:
             child.parent = self
         self._relabel = flag("relabel", relabel)
+        self._defer_rewards = flag("defer_rewards", defer_rewards)
         self._reward_log = RewardLog()
         self._connection = TrainingConnection()
         self._last = LastCallback(self._connection)
@@ -98,6 +102,7 @@ class ISRCallback(BaseCallback):
         self._learner: BaseAlgorithm | None = None
         self._relabeler: ReplayRelabeler | None = None
         self._progress_at_step = 0.0
+        self._is_log_due = False
 
     @property
     def internalizer(self) -> Internalizer:
@@ -214,12 +219,14 @@ class ISRCallback(BaseCallback):
         for child in self.children:
             _ = child.isr_callback  # no parent any more if the child was passed to learn, too
         self._follow_presence(0)
+        self._last.deferral = choose_deferral(self, self._defer_rewards, self._relabel)
         self._connection.connect(
             self.isr.predict,
             self.internalizer.state.probability,
             self.coefficient,
             self.internalizer.keeps_unattended,
             self._any_seed(),
+            None if self._last.deferral is None else self._last.deferral.pay,
         )
         self._children.on_training_start(self.locals, self.globals)
 
@@ -229,14 +236,15 @@ class ISRCallback(BaseCallback):
     def _on_step(self) -> bool:
         if self._follow_presence(self._connection.n_envs):
             self._update()
-        # SB3's off-policy rollouts have a step or so; it logs at some episode's end, right after this.
-        if self._is_off_policy and (self.n_calls % MAX_WAIT == 0 or np.any(self.locals["dones"])):
-            self._collect_and_log()
+        if self._is_off_policy and (self.n_calls % MAX_WAIT == 0 or logs_after_this_step(self.model, self.locals)):
+            self._is_log_due = True
+            if self._last.deferral is None:  # otherwise at the rollout's end, so that it is not split
+                self._collect_and_log()
         self._children.update_locals(self.locals)
         return self._children.on_step()
 
     def _on_rollout_end(self) -> None:
-        if not self._is_off_policy:
+        if self._is_log_due or not self._is_off_policy:
             self._collect_and_log()
         self._children.on_rollout_end()
 
@@ -280,6 +288,7 @@ class ISRCallback(BaseCallback):
         return departs or is_due or has_changed
 
     def _collect_and_log(self) -> None:
+        self._is_log_due = False
         self.collect()
         self._learn_if(self.internalizer.query_if_due(self._progress()))
         self._reward_log.write(self.logger, self.internalizer.store.n_added)

@@ -6,13 +6,14 @@ from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
+from sb3_isr.callbacks.deferral import Deferral
 from sb3_isr.callbacks.relabeling import ReplayRelabeler
 from sb3_isr.callbacks.training_connection import TrainingConnection
 
 
 class LastCallback(BaseCallback):
     """
-    Announces the learner's steps to the wrappers, and tells the relabeler what the learner is about to store.
+    Announces the learner's steps to the wrappers, and says what the learner is about to store, and when it uses it.
 
     Other callbacks step the training environments, too (``EvalCallback``), or write into the replay buffer. When this
     one is called all others have returned, so that the next step is the learner's.
@@ -23,6 +24,7 @@ class LastCallback(BaseCallback):
     def __init__(self, connection: TrainingConnection) -> None:
         super().__init__()
         self.relabeler: ReplayRelabeler | None = None
+        self.deferral: Deferral | None = None
         self._connection = connection
         self._list: CallbackList | None = None
 
@@ -50,9 +52,15 @@ class LastCallback(BaseCallback):
         if self.relabeler is not None:
             step = (self.locals[name] for name in ("rewards", "buffer_actions", "new_obs", "dones", "infos"))
             self.relabeler.record(self._connection.last_internal_rewards(), *step)
+        if self.deferral is not None:
+            self.deferral.record_step()
+            if self.deferral.is_rollout_complete:
+                self._connection.settle()
         self._connection.announce_step()
         return True
 
     def _on_rollout_end(self) -> None:
         if self.relabeler is not None:
             self.relabeler.confirm()
+        if self.deferral is not None:
+            self._connection.settle()

@@ -37,7 +37,7 @@ def check_callbacks(callback: Any, model: BaseAlgorithm, isr_callback_class: typ
     :param isr_callback_class: ISRCallback.
     :raises ValueError: If there are two of that class, or an evaluation would fail.
     """
-    callbacks = _callbacks_in(callback)
+    callbacks = callbacks_in(callback)
     n = sum(isinstance(each, isr_callback_class) for each in callbacks)
     if n > 1:
         raise ValueError(
@@ -49,11 +49,16 @@ def check_callbacks(callback: Any, model: BaseAlgorithm, isr_callback_class: typ
             _check_evaluation(each, model)
 
 
-def _callbacks_in(callback: Any) -> list[BaseCallback]:
-    """Each callback as often as it is called."""
+def callbacks_in(callback: Any) -> list[BaseCallback]:
+    """
+    Get all callbacks of a training.
+
+    :param callback: The callback that the learner calls.
+    :return: It and those in it, each as often as it is called.
+    """
     if isinstance(callback, CallbackList):
-        return [inner for child in callback.callbacks for inner in _callbacks_in(child)]
-    inside = _callbacks_in(callback.callback) if isinstance(callback, EventCallback) else []
+        return [inner for child in callback.callbacks for inner in callbacks_in(child)]
+    inside = callbacks_in(callback.callback) if isinstance(callback, EventCallback) else []
     return [callback, *inside] if isinstance(callback, BaseCallback) else []
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 from stable_baselines3.common.logger import Logger
 
 from sb3_isr.isr.training import TrainingMetrics
@@ -11,6 +14,22 @@ from sb3_isr.wrappers.reward_statistics import RewardStatistics
 
 #: After so many attended steps without a label something is wrong, also where no episode ends.
 MAX_SILENCE = 1000
+
+
+def logs_after_this_step(model: Any, local_variables: Mapping[str, Any]) -> bool:
+    """
+    Tell whether an off-policy algorithm writes its log right after this step, as it does at some episode's end.
+
+    :param model: The learner.
+    :param local_variables: Those of its ``collect_rollouts``.
+    :return: Whether it does, as far as is known.
+    """
+    n_ended = int(np.count_nonzero(local_variables["dones"]))
+    interval = local_variables.get("log_interval", 1)
+    if not n_ended or interval is None:
+        return False
+    n_before: int = getattr(model, "_episode_num", 0)
+    return bool((n_before + n_ended) // interval > n_before // interval)
 
 
 class RewardLog:

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_isr.callbacks.connection import Connection, find_connection
 from sb3_isr.common.batches import Array
-from sb3_isr.wrappers.composer import InternalReward
+from sb3_isr.wrappers.composer import InternalReward, Payment
 from sb3_isr.wrappers.recorder import Record
 
 
@@ -53,6 +53,7 @@ class TrainingConnection:
         coefficient: float,
         keeps_unattended: bool,
         seed: int | None,
+        payment: Payment | None = None,
     ) -> None:
         """
         Turn the rewards of announced steps into utilities from now on.
@@ -62,9 +63,10 @@ class TrainingConnection:
         :param coefficient: ``R_i`` is multiplied by it.
         :param keeps_unattended: Whether transitions that the caregiver does not attend are of use.
         :param seed: Seeds the presence of environments that were not there before.
+        :param payment: Takes internal rewards that are deferred; None to defer none.
         """
         self.rngs = [*self.rngs, *presence_rngs(seed, self.n_envs)[len(self.rngs) :]][: self.n_envs]
-        self._found.connect(internal_reward, probability, coefficient, self.rngs, keeps_unattended)
+        self._found.connect(internal_reward, probability, coefficient, self.rngs, keeps_unattended, payment)
         self._is_connected = True
 
     def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
@@ -75,6 +77,10 @@ class TrainingConnection:
     def announce_step(self) -> None:
         """Announce that the next step is the learner's."""
         self._found.announce_step()
+
+    def settle(self) -> None:
+        """Compute the internal rewards that were deferred, and pay them."""
+        self._found.settle()
 
     def last_internal_rewards(self) -> Array:
         """Get ``R_i`` in the utilities of the last step, ``[n_envs]``; NaN where the caregiver attended."""

@@ -19,17 +19,20 @@ class EpisodeRecorder(BaseCallback):
 
     The columns are ``steps`` (environment steps at the end of the episode), ``true_return`` (Monitor's; NaN without a
     Monitor), ``social_return`` (the sum of ``info["social_reward"]``, whether the caregiver attends or not),
-    ``utility`` (the return that the learner learns from), and ``info_keys``.
+    ``info_keys``, and if it is wanted ``utility`` (the return that the learner learns from).
 
     :param info_keys: Keys of the last info of an episode that are recorded too.
     :param progress: Is called with the number of steps so far, at the end of each rollout.
+    :param utility: Whether to record utilities, too. Then internal rewards must be computed at each step.
     """
 
-    def __init__(self, info_keys: Sequence[str] = (), progress: Progress | None = None) -> None:
+    def __init__(self, info_keys: Sequence[str] = (), progress: Progress | None = None, utility: bool = False) -> None:
         super().__init__()
+        #: Tells ISRCallback that ``locals["rewards"]`` must be complete at each step.
+        self.reads_rewards = utility
         self.info_keys = tuple(info_keys)
         self.progress = progress
-        names = ("steps", "true_return", "social_return", "utility", *self.info_keys)
+        names = ("steps", "true_return", "social_return", *["utility"] * utility, *self.info_keys)
         #: One number for each episode.
         self.columns: dict[str, list[float]] = {name: [] for name in names}
         self._start: int | None = None
@@ -77,11 +80,12 @@ class EpisodeRecorder(BaseCallback):
     def _on_step(self) -> bool:
         infos = self.locals["infos"]
         self._sums[0] += [info.get("social_reward") or 0.0 for info in infos]
-        self._sums[1] += self.locals["rewards"]
+        self._sums[1] += self.locals["rewards"]  # lacks R_i if it is deferred
         for i in np.flatnonzero(self.locals["dones"]):
             true_return = infos[i].get("episode", {}).get("r", math.nan)
             others = [infos[i][key] for key in self.info_keys]
-            values = (self.num_timesteps, true_return, *self._sums[:, i].tolist(), *others)
+            sums = self._sums[: 1 + self.reads_rewards, i].tolist()
+            values = (self.num_timesteps, true_return, *sums, *others)
             for column, value in zip(self.columns.values(), values, strict=True):
                 column.append(value)
             self._sums[:, i] = 0.0

@@ -122,6 +122,8 @@ def terminations(dones: Array, infos: Sequence[dict[str, Any]]) -> Array:
     :param infos: The infos of the step.
     :return: Whether it terminated, bool ``[n_envs]``.
     """
+    if not dones.any():
+        return dones
     result = dones.copy()
     for i in np.flatnonzero(dones).tolist():
         result[i] = not _info(infos, i).get("TimeLimit.truncated", False)

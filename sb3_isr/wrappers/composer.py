@@ -15,10 +15,16 @@ from sb3_isr.labels.transitions import Transitions
 from sb3_isr.wrappers.attendance import Attendance
 from sb3_isr.wrappers.isr_actions import ISRActions
 from sb3_isr.wrappers.recorder import Record, Recorder
+from sb3_isr.wrappers.transition_log import TransitionLog
 from sb3_isr.wrappers.utility import utility
 
 #: ``R_i`` of transitions: ``InternalSocialReward.predict``, or any function of their parts like it.
 InternalReward = Callable[[Observations, Array, Observations, Array], Array]
+#: Is given late internal rewards, ``[n_steps, n_envs]``, and the utilities that were returned at the newest step.
+Payment = Callable[[Array, Array], None]
+
+#: Transitions in one call of the ISR: for networks as small as the ISR's, larger batches take longer for each.
+BATCH_SIZE = 128
 
 
 class RewardComposer:
@@ -36,18 +42,21 @@ class RewardComposer:
     def __init__(self, n_envs: int, isr_actions: ISRActions, internal_reward: InternalReward | None = None) -> None:
         self.n_envs = n_envs
         self.attendance = Attendance(n_envs)
-        self.recorder = Recorder(n_envs)
+        self._log = TransitionLog(n_envs)
+        self._recorder = Recorder(n_envs)
         self._isr_actions = isr_actions
         self._is_permanent = False
         self._internal_reward: InternalReward | None = None
         self._coefficient = 1.0
+        self._payment: Payment | None = None
+        self._n_paid = 0  # steps in the log whose internal rewards are known
+        self._returned: Array = np.zeros(n_envs)
         self._only_announced = False
         self._is_announced = False
         self._is_for_learning = False
-        self._no_internal_rewards = np.full(n_envs, np.nan)
         self._nowhere = np.zeros(n_envs, bool)
-        #: ``R_i`` in the utilities of the last step, ``[n_envs]``; NaN where the caregiver attended.
-        self.last_internal_rewards: Array = self._no_internal_rewards
+        #: ``R_i`` in the utilities of the last step, ``[n_envs]``; NaN where there is none, and where it is deferred.
+        self.last_internal_rewards: Array = np.full(n_envs, np.nan)
         if internal_reward is not None:
             self.connect(internal_reward, probability=0.0)
             self._is_permanent = True
@@ -60,6 +69,7 @@ class RewardComposer:
         rngs: Sequence[np.random.Generator] | None = None,
         keeps_unattended: bool = False,
         only_announced: bool = False,
+        payment: Payment | None = None,
     ) -> None:
         """
         Turn rewards into utilities from now on.
@@ -70,6 +80,8 @@ class RewardComposer:
         :param rngs: One generator for each environment, from which its caregiver's presence is drawn.
         :param keeps_unattended: Whether to record transitions that the caregiver does not attend, too.
         :param only_announced: Whether only the steps that are announced, see :meth:`announce_step`, are the learner's.
+        :param payment: If given, ``R_i`` is deferred: utilities are returned without it, and it is computed for many
+            steps in one call and given to this function.
         :raises ValueError: If an ISR is connected for good.
         """
         if self._is_permanent:
@@ -77,8 +89,10 @@ class RewardComposer:
                 "An ISR wrapper that was made with its own ISR cannot be connected to an ISRCallback; "
                 "give the ISR to the callback instead: ISRCallback(presence=..., isr=isr)."
             )
+        self._work_off()
         self.attendance.rngs = list(rngs or np.random.default_rng().spawn(self.n_envs))
-        self.recorder.keeps_unattended = keeps_unattended
+        self._recorder.keeps_unattended = keeps_unattended
+        self._payment = payment
         self._only_announced = only_announced
         self._is_announced = False
         self.update(internal_reward, probability, coefficient)
@@ -91,6 +105,8 @@ class RewardComposer:
         :param probability: That the caregiver attends an episode that starts.
         :param coefficient: ``R_i`` is multiplied by it.
         """
+        if (internal_reward, coefficient) != (self._internal_reward, self._coefficient):
+            self.settle()
         self._internal_reward = internal_reward
         self._coefficient = coefficient
         self.attendance.probability = probability
@@ -101,14 +117,29 @@ class RewardComposer:
 
     def disconnect(self) -> None:
         """Leave rewards as they come from now on. The attendance of the running episodes is remembered."""
+        self.settle()
         self._internal_reward = None
 
     def reset(self) -> None:
         """Start an episode in every environment."""
+        self._work_off()
         self._is_announced = False
         self._is_for_learning = _is_called_by("_setup_learn")
         self.attendance.end_episodes(True)
-        self.recorder.reset()
+        self._recorder.reset()
+
+    def settle(self) -> None:
+        """Compute the internal rewards that were deferred, and pay them."""
+        log, start = self._log, self._n_paid
+        if start == log.n_steps:
+            return
+        self._n_paid = log.n_steps
+        absent = log.absent(start)
+        internal_rewards = log.internal_rewards[start : log.n_steps]
+        if self._coefficient and absent.any():
+            internal_rewards[absent] = self._coefficient * self._predict(log.transitions(start), absent.ravel())
+        if self._payment is not None:
+            self._payment(internal_rewards, self._returned)
 
     def collect(self) -> Record:
         """
@@ -116,7 +147,8 @@ class RewardComposer:
 
         :return: Labels, unattended transitions and sums of rewards.
         """
-        return self.recorder.collect()
+        self._work_off()
+        return self._recorder.collect()
 
     def compose(
         self,
@@ -135,8 +167,8 @@ class RewardComposer:
         :param infos: ``social_reward`` is the caregiver's label; without the key there is none.
         :param idle: Where the learner did nothing, bool ``[n_envs]``: ``R_i`` is 0 and there is no label; None for
             nowhere.
-        :return: The utilities in a fresh floating array ``[n_envs]``; the rewards themselves if unconnected, or if the
-            step is not the learner's.
+        :return: The utilities in a fresh floating array ``[n_envs]``, without ``R_i`` if it is deferred; the rewards
+            themselves if unconnected, or if the step is not the learner's.
         :raises ValueError: If a label is not one finite number, or social reward would be left in the utility.
         """
         dones = np.asarray(dones, bool)  # SuperSuit's are uint8
@@ -151,38 +183,54 @@ class RewardComposer:
                 )
             self.attendance.end_episodes(dones)
             return rewards
-        rewards = np.broadcast_to(rewards, self.n_envs)
+        if np.shape(rewards) != (self.n_envs,):
+            rewards = np.broadcast_to(rewards, self.n_envs)
+        rewards = np.asarray(rewards)
         infos = [*infos, *[{}] * (self.n_envs - len(infos))]  # SB3 does without them
         self.attendance.draw()
-        present = self.attendance.present
         transitions = transitions._replace(actions=self._isr_actions(transitions.actions, infos))
         dtype = np.promote_types(rewards.dtype, np.float32)
-        labels = read_parts(infos, SOCIAL_REWARD, self.attendance.steps)
-        social_rewards = np.nan_to_num(labels).astype(dtype)
+        labels = read_parts(infos, SOCIAL_REWARD, self.attendance.steps).astype(dtype)
+        social_rewards = np.where(np.isnan(labels), 0.0, labels)
         check_parts(rewards, social_rewards, infos, self.attendance.steps)
-        if idle is None:
-            idle = self._nowhere
-        absent = ~(present | idle)
-        internal_rewards = np.zeros(self.n_envs)
+        log, present = self._log, self.attendance.present
+        if not log.has_room_for(transitions):
+            self._work_off()
+        log.add(transitions, rewards, labels, dones, present, self._nowhere if idle is None else idle)
+        newest = log.n_steps - 1
+        internal_rewards = log.internal_rewards[newest]
+        if self._payment is None:
+            self.settle()
+            self.last_internal_rewards = np.where(log.absent(newest)[0], internal_rewards, np.nan)
         if self.attendance.all_present:
             utilities = rewards.astype(dtype)  # what the equation gives where P = 1
-            self.last_internal_rewards = self._no_internal_rewards
         else:
-            if self._coefficient:
-                internal_rewards = self._coefficient * self._internal_reward(*transitions) * absent
             utilities = utility(rewards, social_rewards, internal_rewards, present).astype(dtype)
-            self.last_internal_rewards = np.where(absent, internal_rewards, np.nan)
-        labelled = present & ~idle & ~np.isnan(labels)
-        self.recorder.record_transitions(transitions, labels, labelled, absent)
-        self.recorder.record_rewards(utilities, rewards - social_rewards, social_rewards, internal_rewards, present)
+        self._returned = utilities
         if dones.any():
             self.attendance.end_episodes(dones)
-            self.recorder.end_episodes(dones)
         return utilities
+
+    def _predict(self, transitions: Transitions, which: Array) -> Array:
+        assert self._internal_reward is not None
+        if not which.all():
+            transitions = transitions.select(np.flatnonzero(which))
+        parts = [self._internal_reward(*part) for part in transitions.parts(BATCH_SIZE)]
+        return np.concatenate(parts)
+
+    def _work_off(self) -> None:
+        """Record the steps in the log, and clear it."""
+        self.settle()
+        if self._log.n_steps:
+            self._recorder.record(self._log)
+            self._log.clear()
+            self._n_paid = 0
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the callback's ISR out: a checkpoint of the environments holds no copy of it."""
-        return {**vars(self), "_internal_reward": self._internal_reward if self._is_permanent else None}
+        self._work_off()
+        left_out = {"_payment": None} if self._is_permanent else {"_payment": None, "_internal_reward": None}
+        return {**vars(self), "_log": TransitionLog(self.n_envs), **left_out}
 
 
 def _is_called_by(name: str) -> bool:

@@ -8,8 +8,9 @@ import numpy as np
 
 from sb3_isr.common.batches import Array
 from sb3_isr.labels.batch import LabelBatch, QueryPool
-from sb3_isr.labels.transitions import Transitions
 from sb3_isr.wrappers.reward_statistics import RewardStatistics
+from sb3_isr.wrappers.transition_log import TransitionLog
+from sb3_isr.wrappers.utility import utility
 
 
 class Record(NamedTuple):
@@ -39,62 +40,49 @@ class Recorder:
         self.keeps_unattended = False
         self._labels: list[LabelBatch] = []
         self._unattended: list[LabelBatch] = []
-        # U, R_e, R_s, R_i and P of each environment: adding five rows costs less than summing each.
-        self._sums = np.zeros((5, n_envs))
-        self._transitions = 0
-        self._episodes = 0
-        self._social_return = 0.0
-        self._social_returns = np.zeros(n_envs)
+        self._statistics = RewardStatistics()
+        self._social_returns = np.zeros(n_envs)  # of the running episodes
 
     def reset(self) -> None:
         """Start an episode in every environment."""
         self._social_returns[:] = 0.0
 
-    def record_transitions(self, transitions: Transitions, labels: Array, labelled: Array, unattended: Array) -> None:
+    def record(self, log: TransitionLog) -> None:
         """
-        Record the transitions of one step.
+        Record steps.
 
-        :param transitions: One for each environment.
-        :param labels: The caregiver's labels, float ``[n_envs]``; NaN where there is none.
-        :param labelled: The transitions that become labels, bool ``[n_envs]``.
-        :param unattended: Those that the caregiver did not attend, bool ``[n_envs]``; kept if they are of use.
+        :param log: The steps; what is kept of them is copied.
         """
-        batch = LabelBatch(transitions, labels.astype(np.float32))
-        if labelled.any():
-            self._labels.append(_copy_of(batch, labelled))
-        if self.keeps_unattended and unattended.any():
-            self._unattended.append(_copy_of(batch, unattended))
+        steps = slice(0, log.n_steps)
+        labels, present, absent = log.labels[steps], log.present[steps], log.absent()
+        batch = LabelBatch(log.transitions(), labels.ravel().astype(np.float32))
+        if (labelled := log.labelled()).any():
+            self._labels.append(_copy_of(batch, labelled.ravel()))
+        if self.keeps_unattended and absent.any():
+            self._unattended.append(_copy_of(batch, absent.ravel()))
+        rewards, social_rewards = log.rewards[steps], np.where(np.isnan(labels), 0.0, labels)
+        internal_rewards, dones = log.internal_rewards[steps], log.dones[steps]
+        sums = RewardStatistics(
+            transitions=labels.size,
+            utility=float(utility(rewards, social_rewards, internal_rewards, present).sum()),
+            environment_reward=float((rewards - social_rewards).sum()),
+            social_reward=float(social_rewards.sum()),
+            internal_reward=float(internal_rewards.sum()),
+            presence=int(present.sum()),
+            episodes=int(dones.sum()),
+            social_return=self._end_episodes(social_rewards, dones),
+        )
+        self._statistics = self._statistics.merge(sums)
 
-    def record_rewards(
-        self,
-        utilities: Array,
-        environment_rewards: Array,
-        social_rewards: Array,
-        internal_rewards: Array,
-        present: Array,
-    ) -> None:
-        """
-        Record the rewards of one step, each ``[n_envs]``.
-
-        :param utilities: ``U``.
-        :param environment_rewards: ``R_e``.
-        :param social_rewards: The true ``R_s``.
-        :param internal_rewards: ``R_i``, 0 where the caregiver is present.
-        :param present: ``P``.
-        """
-        self._transitions += len(utilities)
-        self._sums += (utilities, environment_rewards, social_rewards, internal_rewards, present)
-        self._social_returns += social_rewards
-
-    def end_episodes(self, dones: Array) -> None:
-        """
-        Record the episodes that ended at this step.
-
-        :param dones: Whether an episode ended, bool ``[n_envs]``.
-        """
-        self._episodes += int(dones.sum())
-        self._social_return += float(self._social_returns[dones].sum())
-        self._social_returns[dones] = 0.0
+    def _end_episodes(self, social_rewards: Array, dones: Array) -> float:
+        """Returns the sum of the social returns of the episodes that ended."""
+        # At each step: whether an episode ends there or later.
+        ends = np.logical_or.accumulate(dones[::-1], axis=0)[::-1]
+        ended = ends[0]
+        of_ended = (social_rewards * ends).sum(axis=0)
+        social_return = float((self._social_returns + of_ended)[ended].sum())
+        self._social_returns = np.where(ended, 0.0, self._social_returns) + (social_rewards * ~ends).sum(axis=0)
+        return social_return
 
     def collect(self) -> Record:
         """
@@ -102,13 +90,10 @@ class Recorder:
 
         :return: The record; the recorder is empty afterwards.
         """
-        step_sums = self._sums.sum(axis=1).tolist()
-        statistics = RewardStatistics(*(self._transitions, *step_sums, self._episodes, self._social_return))
+        statistics, self._statistics = self._statistics, RewardStatistics()
         labels = LabelBatch.concatenate(self._labels) if self._labels else None
         unattended = QueryPool(LabelBatch.concatenate(self._unattended)) if self._unattended else None
         self._labels, self._unattended = [], []
-        self._sums[:] = 0.0
-        self._transitions, self._episodes, self._social_return = 0, 0, 0.0
         return Record(labels, unattended, statistics)
 
 

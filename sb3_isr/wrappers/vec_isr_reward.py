@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import gymnasium as gym
@@ -10,6 +9,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_normalize, unwrap_vec_wrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from sb3_isr.common.batches import copy_batch
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.transitions import Transitions, last_observations, terminations
 from sb3_isr.wrappers.composer import RewardComposer
@@ -75,7 +75,7 @@ class VecISRReward(VecEnvWrapper):
         :return: The first observations, ``[n_envs, *shape]``.
         """
         observations = self.venv.reset()
-        self._observations = copy.deepcopy(observations)  # environments and wrappers may write into what they gave
+        self._observations = copy_batch(observations)  # type: ignore[arg-type]  # environments and wrappers may write into what they gave
         self._idle_steps.reset()
         self.composer.reset()
         return observations
@@ -109,7 +109,7 @@ class VecISRReward(VecEnvWrapper):
 
     def _compose(self, observations: VecEnvObs, rewards: Any, dones: Any, infos: Any) -> VecEnvStepReturn:
         idle = self._idle_steps.find(observations, dones, infos)
-        seen: Any = copy.deepcopy(observations)
+        seen: Any = copy_batch(observations)  # type: ignore[arg-type]
         ended = np.asarray(dones, bool)  # SuperSuit's are uint8
         last = last_observations(seen, ended, infos)
         transitions = Transitions(self._observations, self._actions, last, terminations(ended, infos))

@@ -44,6 +44,8 @@ def off_policy(cls: type[BaseAlgorithm], env: VecEnv | None = None, **kwargs: An
 class Watch(BaseCallback):
     """Keeps the learner's rewards, and what was logged."""
 
+    reads_rewards = True
+
     def __init__(self) -> None:
         super().__init__()
         self.rewards: list[list[float]] = []

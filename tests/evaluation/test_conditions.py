@@ -39,7 +39,7 @@ def test_each_condition_starts_from_the_snapshot_and_rewards_in_its_own_way(tmp_
         PPO, tmp_path / "learner.zip", games, 0, caregiver.isr, ISR_KWARGS
     ):
         assert torch.equal(weights(successor), weights(learner))
-        episodes = EpisodeRecorder(["goals_reached"])
+        episodes = EpisodeRecorder(["goals_reached"], utility=True)
         successor.learn(800, callback=[callback, episodes])
         columns = {name: np.array(column) for name, column in episodes.columns.items()}
         internal[condition] = columns["utility"] - (columns["true_return"] - columns["social_return"])

@@ -49,7 +49,7 @@ def learn(
     venv: VecEnv = DummyVecEnv([partial(_scripted, script, monitored) for script in SCRIPTS])
     model = PPO("MlpPolicy", VecISRReward(venv), n_steps=4, batch_size=8, n_epochs=1, device="cpu")
     callback = ISRCallback(presence, coefficient=0.0, trainer_kwargs={"gradient_steps": 1})
-    episodes = episodes or EpisodeRecorder(["length"])
+    episodes = episodes or EpisodeRecorder(["length"], utility=True)
     model.learn(steps, callback=[callback, episodes])
     return episodes
 
