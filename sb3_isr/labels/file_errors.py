@@ -26,6 +26,6 @@ def reading(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
     except (FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # zipfile, NumPy, json and safetensors raise whatever their parts raise
-        what = str(error).rstrip(".") or type(error).__name__
+        what = f"{str(error).rstrip('.') or type(error).__name__:.400}"
         ending = "" if isinstance(error, ValueError) and ";" in what else f"; {remedy}"
-        raise LabelFileError(f"{os.fspath(path)!r} cannot be loaded as labels: {what:.400}{ending}.") from error
+        raise LabelFileError(f"{os.fspath(path)!r} cannot be loaded as labels: {what}{ending}.") from error

@@ -93,7 +93,9 @@ def _numbers(fields: list[str]) -> Array:
     try:
         return np.array(fields, np.float64)
     except ValueError as error:
-        raise ValueError(f"its fields must be numbers, with a point and not a comma ({error})") from error
+        raise ValueError(
+            f"its numbers must be written with a point, as 1.5, got {reprlib.repr(fields)} among them"
+        ) from error
 
 
 def _shape(space: gym.Space[Any]) -> tuple[int, ...]:
