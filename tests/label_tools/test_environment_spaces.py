@@ -42,5 +42,5 @@ def test_an_environment_that_cannot_be_made_is_named() -> None:
     def raising(self: Any) -> None:
         raise ImportError("it needs a simulator")
 
-    with pytest.raises(ValueError, match="can be made here, got sb3_isr_tests/Missing-v0 .it needs a simulator."):
+    with pytest.raises(ValueError, match=r"can be made here, got sb3_isr_tests/Missing-v0 .it needs a simulator."):
         spaces_of_environment(register("Missing", __init__=raising))
