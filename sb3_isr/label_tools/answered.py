@@ -31,7 +31,7 @@ def labels_of_answers(
         key = (answer.question_id, answer.by)
         standing.pop(key, None)  # so that the newest is the last
         standing[key] = answer
-    parts = [_labels(answer, question, spaces) for answer in standing.values() if not np.isnan(answer.rewards).all()]
+    parts = [_labels(answer, question, spaces) for answer in standing.values()]
     return AttributedLabels.concatenate(parts or [AttributedLabels.none(spaces)])
 
 

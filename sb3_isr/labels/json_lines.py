@@ -14,7 +14,10 @@ from sb3_isr.common.batches import Array, Observations
 from sb3_isr.common.files import replaced
 from sb3_isr.labels.attributed import AttributedLabels
 from sb3_isr.labels.label_header import MAX_HEADER, header_from_json, header_to_json
-from sb3_isr.labels.label_lines import CHUNK_LINES, OPTIONAL, Row, read_labels_from_lines, read_line
+from sb3_isr.labels.label_lines import CHUNK_LINES, OPTIONAL, Row, n_numbers, read_labels_from_lines, read_line
+
+#: So many numbers are written together.
+CHUNK_NUMBERS = 2**16
 
 
 def read_json_lines(path: Path) -> AttributedLabels:
@@ -48,8 +51,10 @@ def write_json_lines(path: Path, labels: AttributedLabels) -> None:
 
 
 def _rows(labels: AttributedLabels) -> Iterator[Row]:
-    for start in range(0, len(labels), CHUNK_LINES):
-        chunk = labels.select(np.arange(start, min(start + CHUNK_LINES, len(labels))))
+    # Python's numbers take many times the memory of an array's: not too many of them at once.
+    size = max(1, min(CHUNK_LINES, CHUNK_NUMBERS // n_numbers(labels.spaces)))
+    for start in range(0, len(labels), size):
+        chunk = labels.select(np.arange(start, min(start + size, len(labels))))
         (observations, actions, next_observations, terminated), social_rewards = chunk.labels
         columns = {
             "observation": _observations_to_json(observations),

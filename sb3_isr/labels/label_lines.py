@@ -89,11 +89,19 @@ def _chunks(
             return
 
 
+def n_numbers(spaces: Spaces) -> int:
+    """
+    Count the numbers in a line.
+
+    :param spaces: The spaces of the labels.
+    :return: The numbers of two observations and an action.
+    """
+    of_observation, of_action = (sum(prod(part.shape or ()) for part in parts(space).values()) for space in spaces)
+    return 2 * of_observation + of_action
+
+
 def _max_bytes(spaces: Spaces) -> int:
-    of_observation, of_action = (
-        sum(prod(part.shape or ()) for part in parts(space).values()) for space in (spaces.observation, spaces.action)
-    )
-    return MAX_NUMBER * (2 * of_observation + of_action) + MAX_REST + 2 * sum(map(len, parts(spaces.observation)))
+    return MAX_NUMBER * n_numbers(spaces) + MAX_REST + 2 * sum(map(len, parts(spaces.observation)))
 
 
 def _checked(row: Any) -> Row:

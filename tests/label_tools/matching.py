@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -18,7 +18,7 @@ ID = "sb3_isr_tests/Matching-v0"
 class Matching(gym.Env[Any, Any]):
     """Shows random numbers; R_e is 0, and R_s is 1 for the action of the same number. Episodes are truncated."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"]}  # which make_vec_env asks for
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012, as Gymnasium has it; make_vec_env asks for one
     observation_space = FOUR
     action_space = FOUR
 
@@ -35,7 +35,7 @@ class Matching(gym.Env[Any, Any]):
         return self.shown, reward, False, self.n_steps == LENGTH, {"social_reward": reward}
 
 
-gym.register(ID, Matching)
+gym.register(ID, lambda **kwargs: Matching(**kwargs))
 
 
 def matching_labels(n: int = 400, names: tuple[str, ...] = ("Ann", "Bo"), seed: int = 0) -> AttributedLabels:

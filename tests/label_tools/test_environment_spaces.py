@@ -22,8 +22,9 @@ ACTIONS = {
 
 
 def register(name: str, **attributes: Any) -> str:
-    gym.register(f"sb3_isr_tests/{name}-v0", type(name, (Matching,), attributes))
-    return f"sb3_isr_tests/{name}-v0"
+    env_id = f"sb3_isr_tests/{name}-v0"
+    gym.register(env_id, lambda **kwargs: type(name, (Matching,), attributes)(**kwargs))
+    return env_id
 
 
 @pytest.mark.parametrize("name", ACTIONS)

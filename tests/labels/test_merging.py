@@ -49,6 +49,7 @@ def test_disagreements_are_listed_the_greatest_first() -> None:
 
 def test_who_saw_a_transition_several_times_is_compared_by_the_mean() -> None:
     ann = [attributed([value], "Ann") for value in (0.1, 0.1, 0.1)]
+    assert disagreements(merge_labels([*ann, attributed([0.7], "Ann")])) == ([], 0)
     assert disagreements(merge_labels([*ann, attributed([0.1], "Bo")])) == ([], 1)
     found, _ = disagreements(merge_labels([*ann, attributed([0.7], "Ann"), attributed([0.1], "Bo")]))
     assert found[0].rewards == pytest.approx({"Ann": 0.25, "Bo": 0.1})
@@ -58,11 +59,11 @@ def test_who_saw_a_transition_several_times_is_compared_by_the_mean() -> None:
 def test_transitions_are_the_same_only_in_all_their_parts(part: int) -> None:
     transitions = transitions_of(MINIGRID, DISCRETE, 2)
     first = transitions.select([0])
-    other = [*first]
-    other[part] = transitions.select([1])[part]
+    name = first._fields[part]
+    other = first._replace(**{name: getattr(transitions.select([1]), name)})
     spaces = (MINIGRID, DISCRETE)
     ann = AttributedLabels(spaces, LabelBatch(first, np.zeros(1)), by=["Ann"])
-    for who, n_shared in ((first, 1), (type(first)(*other), 0)):
+    for who, n_shared in ((first, 1), (other, 0)):
         bo = AttributedLabels(spaces, LabelBatch(who, np.ones(1)), by=["Bo"])
         assert disagreements(merge_labels([ann, bo]))[1] == n_shared
 
