@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Callable
 
+import torch
+
 from sb3_isr.label_tools.environment_spaces import spaces_of_environment
 from sb3_isr.label_tools.fit import fit, read_kwargs, warning_of
 from sb3_isr.label_tools.sources import read_source
@@ -62,6 +64,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     isr_kwargs = read_kwargs("--isr-kwargs", arguments.isr_kwargs)
     trainer_kwargs = read_kwargs("--trainer-kwargs", arguments.trainer_kwargs)
     labels = _read(arguments)
+    torch.set_num_threads(1)  # networks this small only wait for a second thread
     isr, metrics = fit(labels, arguments.seed, isr_kwargs, trainer_kwargs)
     isr.save(arguments.out)
     print(f"ISR trained on {metrics.summary()}\nISR: {arguments.out}")
