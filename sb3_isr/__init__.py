@@ -16,7 +16,7 @@ from sb3_isr.isr.extractors import AnySpaceExtractor, GridCNN, GridOneHot
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.isr.paper import PAPER_ISR, PAPER_TRAINER
 from sb3_isr.isr.training import ISRTrainer
-from sb3_isr.labels import LabelBatch, LabelStore, Transitions
+from sb3_isr.labels import AttributedLabels, LabelBatch, LabelStore, Transitions, read_labels, write_labels
 from sb3_isr.schedules.presence import Always, Fade, LeaveAt, Never, Visits
 from sb3_isr.schedules.queries import AllQueries, RandomQueries, UncertaintyQueries
 from sb3_isr.version import __version__
@@ -29,6 +29,7 @@ __all__ = [
     "AllQueries",
     "Always",
     "AnySpaceExtractor",
+    "AttributedLabels",
     "Caregiver",
     "DelayedCaregiver",
     "Fade",
@@ -59,6 +60,8 @@ __all__ = [
     "Visits",
     "ZooISRCallback",
     "__version__",
+    "read_labels",
+    "write_labels",
 ]
 
 register_environments()

@@ -23,13 +23,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_demo(commands)
     _add_animate(commands)
     _add_tune(commands)
+    _add_labels(commands)
+    _add_fit(commands)
     arguments = parser.parse_args(argv)
-    is_tuning = arguments.command == "tune"
-    modules = ("matplotlib", "scipy", "tabulate", "tqdm", *(("optuna", "rl_zoo3") if is_tuning else ()))
-    extra = "tuning" if is_tuning else "experiments"
-    return run_command(f"sb3-isr {arguments.command}", lambda: int(arguments.run(arguments)), modules, extra)
+    modules = NEEDS[arguments.extra]
+    return run_command(f"sb3-isr {arguments.command}", lambda: int(arguments.run(arguments)), modules, arguments.extra)
 
 
+#: The modules that commands of an extra need; those without an extra need none.
+NEEDS: dict[str, tuple[str, ...]] = {
+    "": (),
+    "experiments": ("matplotlib", "scipy", "tabulate", "tqdm"),
+    "tuning": ("matplotlib", "scipy", "tabulate", "tqdm", "optuna", "rl_zoo3"),
+}
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -37,7 +43,7 @@ def _add_demo(commands: Commands) -> None:
     demo = commands.add_parser("demo", help="a caregiver leaves: how much performance is retained (a minute)")
     demo.add_argument("--seed", type=_seed, default=0, help="seeds everything (default: 0)")
     demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the results (default: runs/demo)")
-    demo.set_defaults(run=_demo)
+    demo.set_defaults(run=_demo, extra="experiments")
 
 
 def _add_animate(commands: Commands) -> None:
@@ -47,7 +53,7 @@ def _add_animate(commands: Commands) -> None:
     )
     command.add_argument("--seed", type=_seed, default=0, help="seeds mazes and actions (default: 0)")
     command.add_argument("--out", type=Path, default=Path("prosocial.gif"), help="the GIF (default: prosocial.gif)")
-    command.set_defaults(run=_animate)
+    command.set_defaults(run=_animate, extra="experiments")
 
 
 def _add_tune(commands: Commands) -> None:
@@ -106,7 +112,49 @@ def _add_tune(commands: Commands) -> None:
     how.add_argument("--confirm", type=int, default=0, metavar="N", help="then run the best trial on N fresh seeds")
     how.add_argument("--trial", type=int, metavar="NUMBER", help="use this trial in place of the best")
     how.add_argument("--repair", type=Path, metavar="JOURNAL", help="only remove torn lines from a journal")
-    command.set_defaults(run=_tune)
+    command.set_defaults(run=_tune, extra="tuning")
+
+
+def _add_labels(commands: Commands) -> None:
+    labels = commands.add_parser("labels", help="hand on labels: export, import, merge, show")
+    labels.set_defaults(run=_labels, extra="")
+    actions = labels.add_subparsers(dest="action", required=True)
+    for name, help_text in (
+        ("export", "write the labels of a checkpoint or mailbox to a file"),
+        ("import", "check labels from elsewhere, and write them to a file that knows its spaces"),
+    ):
+        command = actions.add_parser(name, help=help_text)
+        command.add_argument("source", type=Path, metavar="SOURCE", help=_SOURCE)
+        command.add_argument("out", type=Path, metavar="FILE", help="the new file: .jsonl or .safetensors")
+        command.add_argument("--env", metavar="ID", help=_ENV)
+        command.add_argument("--by", metavar="NAME", help="who gave the labels of which it is not known")
+    merge = actions.add_parser("merge", help="put labels of several people together, and list their disagreements")
+    merge.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help=_SOURCE)
+    merge.add_argument("--out", type=Path, required=True, metavar="FILE", help="the new file: .jsonl or .safetensors")
+    show = actions.add_parser("show", help="how many labels there are, by whom, and which rewards")
+    show.add_argument("source", type=Path, metavar="SOURCE", help=_SOURCE)
+    show.add_argument("--env", metavar="ID", help=_ENV)
+
+
+def _add_fit(commands: Commands) -> None:
+    command = commands.add_parser("fit", help="train an ISR on labels, without running an environment")
+    command.set_defaults(run=_labels, extra="", action="fit")
+    command.add_argument("source", type=Path, metavar="LABELS", help=_SOURCE)
+    command.add_argument("--env", metavar="ID", help=_ENV)
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the ISR: values.safetensors")
+    command.add_argument("--seed", type=_seed, default=0, help="seeds everything (default: 0)")
+    command.add_argument("--isr-kwargs", metavar="JSON", help="arguments of the ISR, or a file that has them")
+    command.add_argument("--trainer-kwargs", metavar="JSON", help="arguments of its training, or a file that has them")
+
+
+_SOURCE = "labels: .jsonl, .safetensors, .csv, .npz; the folder of a checkpoint; mailbox.sqlite"
+_ENV = "the environment whose spaces the labels have: needed for .csv and .npz, checked for others"
+
+
+def _labels(arguments: argparse.Namespace) -> int:
+    from sb3_isr.label_tools.commands import run_labels
+
+    return run_labels(arguments)
 
 
 def _tune(arguments: argparse.Namespace) -> int:

@@ -83,7 +83,7 @@ def test_without_the_optional_dependencies_it_works_and_an_environment_names_the
     code = f"""
 import sys
 sys.modules.update(dict.fromkeys({OPTIONAL}))  # an import of any of these fails now
-import gymnasium, sb3_isr, sb3_isr.cli, sb3_isr.testing
+import gymnasium, sb3_isr, sb3_isr.cli, sb3_isr.label_tools.commands, sb3_isr.testing
 for name in ("CoinGame-v0", "CoinGame-plus-v0", "Prosocial-v0"):
     try:
         gymnasium.make(f"sb3_isr/{{name}}")

@@ -26,6 +26,7 @@ ROOMS = [
     "evaluation",
     "tuning",
     "demo",
+    "label_tools",
     "cli",
 ]
 

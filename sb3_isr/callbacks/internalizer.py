@@ -12,6 +12,7 @@ import torch
 
 from sb3_isr.isr.file_format import check_architecture
 from sb3_isr.isr.file_header import Header
+from sb3_isr.isr.held_out import MIN_EXPLAINED
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.isr.training import ISRTrainer, TrainingMetrics
 from sb3_isr.labels.batch import LabelBatch, QueryPool
@@ -19,10 +20,6 @@ from sb3_isr.labels.store import LabelStore
 from sb3_isr.schedules.presence import PresenceSchedule, attendance_probability
 from sb3_isr.schedules.query_scheduler import QueryScheduler
 from sb3_isr.wrappers.recorder import Record
-
-#: The share of the held-out labels' variance below which a learner may not be retained: of LunarLander's, ISRs that
-#: explained 81 % lost the learner, and those that explained 99 % did not.
-MIN_EXPLAINED = 0.9
 
 
 @dataclass
@@ -173,8 +170,7 @@ class Internalizer:
         :param step: Environment steps so far.
         """
         fit = metrics.held_out
-        is_poor = fit.explained < MIN_EXPLAINED or fit.explained_continuing < MIN_EXPLAINED
-        if is_poor and not self._has_warned:
+        if fit.is_poor() and not self._has_warned:
             self._has_warned = True
             warnings.warn(
                 f"The caregiver leaves at step {step}, and the ISR explains {fit.explained:.0%} of the variance of its "

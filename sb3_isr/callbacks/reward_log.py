@@ -83,10 +83,7 @@ class RewardLog:
         for name, value in metrics.held_out._asdict().items():
             logger.record(f"isr/held_out_{name}", value)
         if step is not None:
-            print(
-                f"ISR trained at step {step} on {metrics.n_labels} labels: it explains "
-                f"{metrics.held_out.explained:.1%} of the held-out labels' variance, MSE {metrics.held_out.mse:.2g}"
-            )
+            print(f"ISR trained at step {step} on {metrics.summary()}")
 
     def _warn_if_there_are_no_labels(self, statistics: RewardStatistics) -> None:
         self._attended += statistics.presence

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import gymnasium as gym
 import numpy as np
 import safetensors
 import safetensors.torch
@@ -57,8 +59,14 @@ def load(
     :raises ISRFileError: If the file is not an ISR, is damaged, or names a class that is not known here.
     :raises OSError: If the file does not exist or may not be read.
     """
-    try:
+    with _naming(path):
         return _build(cls, *read(path, classes), device)
+
+
+@contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    try:
+        yield
     except ISRFileError as error:
         raise ISRFileError(f"{os.fspath(path)!r} cannot be loaded as an ISR: {error}.") from error
 
@@ -102,6 +110,20 @@ def read(path: str | os.PathLike[str], classes: dict[str, type[Any] | None]) -> 
     if len(header.architecture["net_arch"]) > len(weights):
         raise unfit(f"its header describes more layers than the {len(weights)} weights that it holds")
     return header, weights
+
+
+def read_spaces(path: str | os.PathLike[str]) -> tuple[gym.Space[Any], gym.Space[Any]]:
+    """
+    Read which spaces an ISR's file is for.
+
+    :param path: The file.
+    :return: Observation space and action space.
+    :raises ISRFileError: If the file is not whole.
+    :raises OSError: If the file does not exist or may not be read.
+    """
+    with _naming(path):
+        header, _ = _read(path)
+    return header.observation_space, header.action_space
 
 
 def check_architecture(path: str | os.PathLike[str], header: Header) -> None:

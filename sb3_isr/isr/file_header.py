@@ -18,8 +18,8 @@ import torch
 from stable_baselines3.common import torch_layers
 from torch import nn
 
+from sb3_isr.common.space_json import space_from_json, space_to_json
 from sb3_isr.isr import extractors, paper
-from sb3_isr.isr.space_json import space_from_json, space_to_json
 from sb3_isr.labels.label_range import LabelRange, LabelRanges
 from sb3_isr.version import __version__
 

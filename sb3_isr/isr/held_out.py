@@ -12,6 +12,10 @@ from sb3_isr.common.batches import Array
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.store import LabelStore
 
+#: The share of the held-out labels' variance below which a learner may not be retained: of LunarLander's, ISRs that
+#: explained 81 % lost the learner, and those that explained 99 % did not.
+MIN_EXPLAINED = 0.9
+
 
 class HeldOut(NamedTuple):
     """
@@ -28,6 +32,15 @@ class HeldOut(NamedTuple):
     explained: float
     explained_continuing: float
     explained_terminated: float
+
+    def is_poor(self) -> bool:
+        """
+        Judge whether the ISR explains too little to be left alone with a learner.
+
+        :return: Whether it explains less than ``MIN_EXPLAINED`` of all labels' variance, or of that of the steps that
+            did not terminate an episode. False where neither is known.
+        """
+        return self.explained < MIN_EXPLAINED or self.explained_continuing < MIN_EXPLAINED
 
     def to_json(self) -> dict[str, float | None]:
         """

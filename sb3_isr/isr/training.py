@@ -38,6 +38,19 @@ class TrainingMetrics(NamedTuple):
     n_labels: int
     gradient_steps: int
 
+    def summary(self) -> str:
+        """
+        Say in words how well it went.
+
+        :return: How many labels there were, and how much of the held-out ones is explained.
+        """
+        if math.isnan(self.held_out.explained):
+            return f"{self.n_labels} labels: the held-out ones do not show how much it explains"
+        return (
+            f"{self.n_labels} labels: it explains {self.held_out.explained:.1%} of the held-out labels' variance, "
+            f"MSE {self.held_out.mse:.2g}"
+        )
+
 
 class ISRTrainer:
     """

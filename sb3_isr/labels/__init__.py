@@ -1,9 +1,21 @@
-"""What the caregiver said: batches of labels, the label store, how labels are drawn, and their range."""
+"""What the caregiver said: batches of labels, the label store, files, how labels are drawn, and their range."""
 
+from sb3_isr.labels.attributed import AttributedLabels
 from sb3_isr.labels.batch import LabelBatch, QueryPool
-from sb3_isr.labels.label_file import LabelFileError
+from sb3_isr.labels.file_errors import LabelFileError
+from sb3_isr.labels.label_files import read_labels, write_labels
 from sb3_isr.labels.label_range import LabelRange
 from sb3_isr.labels.store import LabelStore
 from sb3_isr.labels.transitions import Transitions
 
-__all__ = ["LabelBatch", "LabelFileError", "LabelRange", "LabelStore", "QueryPool", "Transitions"]
+__all__ = [
+    "AttributedLabels",
+    "LabelBatch",
+    "LabelFileError",
+    "LabelRange",
+    "LabelStore",
+    "QueryPool",
+    "Transitions",
+    "read_labels",
+    "write_labels",
+]

@@ -21,13 +21,11 @@ from numpy.lib import format as npy_format
 
 from sb3_isr.common.batches import MAX_INTEGER, Array
 from sb3_isr.common.files import replaced
+from sb3_isr.labels.file_errors import reading
 
 #: The most bytes of an array's header, and of the state.
 MAX_HEADER = 2**16
-
-
-class LabelFileError(ValueError):
-    """Says what is wrong with a file of labels, and what can be done about it."""
+_REMEDY = "get it from a backup, or collect labels anew"
 
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], n_added: int, rng: np.random.Generator) -> None:
@@ -42,6 +40,28 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], n_added: in
     state = json.dumps({"n_added": n_added, "generator": rng.bit_generator.state})
     with replaced(Path(path)) as partial, partial.open("wb") as file:
         np.savez(file, **arrays, state=np.array(state))  # type: ignore[arg-type]
+
+
+def n_labels(path: str | os.PathLike[str]) -> int:
+    """
+    Count the labels in a store's file, of which nothing else is read.
+
+    :param path: The file.
+    :return: How many it holds; a damaged file may hold none of them.
+    :raises LabelFileError: If it is no store's file.
+    :raises OSError: If the file does not exist or may not be read.
+    """
+    with reading(path, _REMEDY), ZipFile(path) as archive:
+        member = archive.getinfo("social_rewards.npy")
+        with archive.open(member) as file:
+            npy_format.read_magic(file)
+            shape, _, dtype = npy_format.read_array_header_1_0(file)
+        if (
+            len(shape) != 1
+            or not 0 <= shape[0] * max(1, dtype.itemsize) <= member.file_size <= Path(path).stat().st_size
+        ):
+            raise ValueError("its 'social_rewards' are not as np.savez writes them")
+        return int(shape[0])
 
 
 class LabelFile:
@@ -129,14 +149,5 @@ def opened(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> Iterato
     :raises LabelFileError: If the file is damaged, not a store's, or does not fit this store.
     :raises OSError: If the file does not exist or may not be read.
     """
-    try:
-        with ZipFile(path) as archive:
-            yield LabelFile(Path(path), archive, arrays)
-    except (FileNotFoundError, PermissionError):
-        raise
-    except Exception as error:  # zipfile and NumPy raise whatever their parts raise
-        what = str(error).rstrip(".") or type(error).__name__
-        remedy = (
-            "" if isinstance(error, ValueError) and ";" in what else "; get it from a backup, or collect labels anew"
-        )
-        raise LabelFileError(f"{os.fspath(path)!r} cannot be loaded as labels: {what:.400}{remedy}.") from error
+    with reading(path, _REMEDY), ZipFile(path) as archive:
+        yield LabelFile(Path(path), archive, arrays)

@@ -6,12 +6,11 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
-from gymnasium.vector.utils import create_empty_array
 
 from sb3_isr.common.batches import Array, Observations, index_batch, write_batch
 from sb3_isr.common.memory import total_memory
 from sb3_isr.labels.batch import LabelBatch
+from sb3_isr.labels.checked import zero_labels
 from sb3_isr.labels.label_file import LabelFile
 from sb3_isr.labels.next_observations import OWN, NextObservations
 from sb3_isr.labels.transitions import Transitions
@@ -30,12 +29,12 @@ class LabelRows:
     def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], capacity: int) -> None:
         self._spaces = observation_space, action_space
         # A next observation is most often another row's observation, and then takes nothing.
-        n_bytes = _bytes_of_row(_zeros(*self._spaces, 1))
+        n_bytes = _bytes_of_row(zero_labels(*self._spaces, 1))
         memory = total_memory()
         if memory is not None and capacity * n_bytes > memory:
             raise _too_large(capacity, n_bytes, memory)
         try:
-            zeros = _zeros(*self._spaces, capacity)
+            zeros = zero_labels(*self._spaces, capacity)
         except MemoryError as error:
             raise _too_large(capacity, n_bytes, None) from error
         self._observations, self._actions, next_observations, terminated = zeros.transitions
@@ -83,14 +82,6 @@ class LabelRows:
         :return: A copy of the observations, and of the actions.
         """
         return index_batch(self._observations, index), self._actions[index]
-
-    def like(self) -> LabelBatch:
-        """
-        Get the dtypes of the rows.
-
-        :return: No labels, in arrays of these dtypes.
-        """
-        return _zeros(*self._spaces, 0)
 
     def arrays(self) -> dict[str, Array]:
         """
@@ -142,15 +133,6 @@ class LabelRows:
         own = np.flatnonzero(~is_shared)
         for name in of_own:
             arrays[name][own] = file.read(name, len(own))
-
-
-def _zeros(observation_space: gym.Space[Any], action_space: gym.Space[Any], n: int) -> LabelBatch:
-    is_integer_box = isinstance(action_space, spaces.Box) and action_space.dtype.kind != "f"
-    action_dtype = np.dtype(np.float64) if is_integer_box else action_space.dtype
-    observations, next_observations = (create_empty_array(observation_space, n, fn=np.zeros) for _ in range(2))
-    actions = np.zeros((n, *(action_space.shape or ())), action_dtype)
-    transitions = Transitions(observations, actions, next_observations, np.zeros(n, bool))  # type: ignore[arg-type]
-    return LabelBatch(transitions, np.zeros(n, np.float32))
 
 
 def _bytes_of_row(row: LabelBatch) -> int:

@@ -10,10 +10,10 @@ import gymnasium as gym
 import numpy as np
 
 from sb3_isr.common.arguments import number, whole_number
-from sb3_isr.common.batches import Array, check_batch
-from sb3_isr.common.numbers import MAX_FLOAT
+from sb3_isr.common.batches import Array
 from sb3_isr.labels import label_file
 from sb3_isr.labels.batch import LabelBatch
+from sb3_isr.labels.checked import check_labels
 from sb3_isr.labels.label_range import LabelRanges
 from sb3_isr.labels.label_rows import LabelRows
 from sb3_isr.labels.sampling import BalancedSampler
@@ -74,7 +74,7 @@ class LabelStore:
         :raises ValueError: If a shape does not fit the spaces, or a number is not finite, not in its space, or would be
             another one in the store's dtype. Nothing is then added.
         """
-        labels = self._checked(batch)
+        labels = check_labels(batch, self.observation_space, self.action_space)
         n = len(labels.social_rewards)
         newest = slice(max(0, n - self.capacity), None)
         index = (self.n_added + np.arange(n)[newest]) % self.capacity
@@ -142,7 +142,7 @@ class LabelStore:
         with label_file.opened(path, rows.arrays()) as file:
             n = min(file.n_added, self.capacity)
             rows.read(file, n, self._oldest(file.n_added))
-            self._checked(rows.select(np.arange(n)))
+            check_labels(rows.select(np.arange(n)), self.observation_space, self.action_space)
             self.n_added, self._rng = file.n_added, file.rng
         self._rows = rows
         self._sampler = None
@@ -150,20 +150,3 @@ class LabelStore:
     def _oldest(self, n_added: int) -> int:
         """The row of the oldest of so many labels."""
         return n_added % self.capacity if n_added > self.capacity else 0
-
-    def _checked(self, batch: LabelBatch) -> LabelBatch:
-        """The labels in the store's dtypes, if they fit."""
-        rewards = np.asarray(batch.social_rewards)
-        if rewards.ndim != 1 or rewards.dtype.kind not in "biuf" or not (np.abs(rewards) <= MAX_FLOAT).all():
-            raise ValueError(f"Labels must be finite numbers in an array of shape [n], got {batch.social_rewards!r}.")
-        transitions = batch.transitions
-        n, space = len(rewards), self.observation_space
-        check_batch("The labels' observations", transitions.observations, space, n)
-        check_batch("The labels' actions", transitions.actions, self.action_space, n)
-        check_batch("The labels' next observations", transitions.next_observations, space, n)
-        if np.shape(transitions.terminated) != rewards.shape:
-            raise ValueError(
-                f"The labels' terminated must be True or False for each of {n} transitions, got "
-                f"{transitions.terminated!r}."
-            )
-        return batch._replace(social_rewards=rewards).cast(self._rows.like())

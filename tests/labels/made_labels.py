@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from sb3_isr import LabelBatch, LabelStore, Transitions
+from sb3_isr import AttributedLabels, LabelBatch, LabelStore, Transitions
 from sb3_isr.common.batches import Array
 
 BOX = spaces.Box(0, 1000, (2,), np.float32)
@@ -57,3 +57,29 @@ def make_store(*social_rewards: float, held_out: float = 0.0, capacity: int = 10
     if social_rewards:
         store.add(make_labels(social_rewards))
     return store
+
+
+def attributed(
+    social_rewards: Sequence[float], by: str = "", question: str = "", time: float = 0.0, first: int = 0
+) -> AttributedLabels:
+    """Make labels as :func:`make_labels` does, of one person; if a question is named, of its steps in order."""
+    n = len(social_rewards)
+    questions = [f"{question}/{step}" if question else "" for step in range(n)]
+    return AttributedLabels((BOX, DISCRETE), make_labels(social_rewards, first), questions, [by] * n, [time] * n)
+
+
+def assert_same(labels: AttributedLabels, others: AttributedLabels) -> None:
+    """Compare labels to the last bit, dtypes too."""
+    assert labels.spaces == others.spaces
+    for one, other in zip(_arrays(labels.labels), _arrays(others.labels), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    assert (labels.questions, labels.by) == (others.questions, others.by)
+    np.testing.assert_array_equal(labels.times, others.times)
+
+
+def _arrays(labels: LabelBatch) -> list[Array]:
+    arrays = []
+    for part in (*labels.transitions, labels.social_rewards):
+        arrays += [part[key] for key in sorted(part)] if isinstance(part, dict) else [part]
+    return arrays

@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sb3_isr import LabelStore
-from sb3_isr.labels.label_file import LabelFileError
+from sb3_isr.labels.file_errors import LabelFileError
 from tests.labels.made_labels import BOX, DISCRETE, make_labels, make_store, numbers_in
 
 N = 30

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sb3_isr import LabelBatch, LabelStore, Transitions
-from sb3_isr.labels.label_file import LabelFileError
+from sb3_isr.labels.file_errors import LabelFileError
 from sb3_isr.labels.next_observations import OWN
 from tests.labels.made_labels import BOX, DISCRETE, make_store
 

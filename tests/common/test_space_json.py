@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
+from sb3_isr.common.space_json import space_from_json, space_to_json
 from sb3_isr.common.spaces import MAX_NUMBERS
-from sb3_isr.isr.space_json import space_from_json, space_to_json
 
 INT64 = np.iinfo(np.int64)
 
