@@ -173,7 +173,7 @@ class RewardComposer:
             utilities = utility(rewards, social_rewards, internal_rewards, present).astype(dtype)
             self.last_internal_rewards = np.where(absent, internal_rewards, np.nan)
         labelled = present & ~idle & ~np.isnan(labels)
-        self.recorder.record_transitions(transitions, labels, labelled, absent)
+        self.recorder.record_transitions(transitions, labels, labelled, absent, dones)
         self.recorder.record_rewards(utilities, rewards - social_rewards, social_rewards, internal_rewards, present)
         if dones.any():
             self.attendance.end_episodes(dones)

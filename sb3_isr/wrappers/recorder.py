@@ -39,6 +39,7 @@ class Recorder:
         self.keeps_unattended = False
         self._labels: list[LabelBatch] = []
         self._unattended: list[LabelBatch] = []
+        self._places: list[tuple[Array, Array]] = []  # environment and ending of each unattended transition
         # U, R_e, R_s, R_i and P of each environment: adding five rows costs less than summing each.
         self._sums = np.zeros((5, n_envs))
         self._transitions = 0
@@ -50,7 +51,9 @@ class Recorder:
         """Start an episode in every environment."""
         self._social_returns[:] = 0.0
 
-    def record_transitions(self, transitions: Transitions, labels: Array, labelled: Array, unattended: Array) -> None:
+    def record_transitions(
+        self, transitions: Transitions, labels: Array, labelled: Array, unattended: Array, ended: Array
+    ) -> None:
         """
         Record the transitions of one step.
 
@@ -58,12 +61,14 @@ class Recorder:
         :param labels: The caregiver's labels, float ``[n_envs]``; NaN where there is none.
         :param labelled: The transitions that become labels, bool ``[n_envs]``.
         :param unattended: Those that the caregiver did not attend, bool ``[n_envs]``; kept if they are of use.
+        :param ended: Whether the episode ended, bool ``[n_envs]``.
         """
         batch = LabelBatch(transitions, labels.astype(np.float32))
         if labelled.any():
             self._labels.append(_copy_of(batch, labelled))
         if self.keeps_unattended and unattended.any():
             self._unattended.append(_copy_of(batch, unattended))
+            self._places.append((np.flatnonzero(unattended), ended[unattended]))
 
     def record_rewards(
         self,
@@ -105,8 +110,11 @@ class Recorder:
         step_sums = self._sums.sum(axis=1).tolist()
         statistics = RewardStatistics(*(self._transitions, *step_sums, self._episodes, self._social_return))
         labels = LabelBatch.concatenate(self._labels) if self._labels else None
-        unattended = QueryPool(LabelBatch.concatenate(self._unattended)) if self._unattended else None
-        self._labels, self._unattended = [], []
+        unattended = None
+        if self._unattended:
+            envs, ended = map(np.concatenate, zip(*self._places, strict=True))
+            unattended = QueryPool(LabelBatch.concatenate(self._unattended), envs, ended)
+        self._labels, self._unattended, self._places = [], [], []
         self._sums[:] = 0.0
         self._transitions, self._episodes, self._social_return = 0, 0, 0.0
         return Record(labels, unattended, statistics)
