@@ -105,14 +105,6 @@ class QueryPool:
         """
         return QueryPool(self._labels, np.full(len(self), env), self.ended)
 
-    def answerable(self) -> QueryPool:
-        """
-        Drop the transitions for which the caregiver has no answer.
-
-        :return: The others.
-        """
-        return self.select(np.flatnonzero(~np.isnan(self._labels.social_rewards)))
-
     def without_labels(self) -> QueryPool:
         """
         Remove what the caregiver would answer.

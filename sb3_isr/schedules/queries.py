@@ -1,5 +1,5 @@
 """
-Query schedules: which transitions become labels, under a budget.
+Query schedules: which transitions become labels, under a budget, chosen without a look at any label.
 
 While it attends, the caregiver rewards the learner in any case; the ISR is trained on the transitions that it is
 queried about. After it has left, it can be queried about what the learner has done since. YAML and command lines write
@@ -42,8 +42,8 @@ class RandomQueries(QuerySchedule):
     """
     Query the caregiver about random transitions.
 
-    Half of those that it attends are transitions that it rewards (or reproaches), as far as there are, since without
-    praise nothing is learned.
+    No rule looks at a label before it is queried: a person does not know either where there will be something to
+    praise. Where praise is rare, few of the queried transitions are praised.
 
     :param budget: The largest number of labels in all.
     :param attended_fraction: Fraction of the budget, in [0, 1], for transitions that it attends, spread evenly over its

@@ -37,16 +37,10 @@ def test_dict_observations_are_selected_and_concatenated() -> None:
 def test_a_pool_reveals_only_the_labels_of_queried_transitions() -> None:
     pool = QueryPool(make_labels([0.0, 0.5, NAN, 1.0]))
     public = {name: getattr(pool, name) for name in dir(pool) if not name.startswith("_")}
-    methods = ["answerable", "concatenate", "extend", "in_environment", "newest", "query", "select", "without_labels"]
+    methods = ["concatenate", "extend", "in_environment", "newest", "query", "select", "without_labels"]
     assert sorted(public) == sorted([*methods, "ended", "envs", "transitions"])
     assert len(pool) == len(pool.transitions.actions) == len(pool.transitions.observations) == 4
     assert pool.query(np.array([3, 1])).social_rewards.tolist() == [1.0, 0.5]
-
-
-def test_transitions_without_an_answer_are_dropped() -> None:
-    pool = QueryPool(make_labels([NAN, 0.5, NAN, 1.0])).answerable()
-    assert numbers_in(pool.query(np.arange(len(pool)))) == [1, 3]
-    assert len(QueryPool(make_labels([NAN])).answerable()) == 0
 
 
 def test_an_extended_pool_holds_the_newest_transitions() -> None:
@@ -71,4 +65,3 @@ def test_what_listens_cannot_reveal_labels() -> None:
     pool = QueryPool(make_labels([1.0, 0.0, 0.5])).without_labels()
     assert np.isnan(pool.query(np.arange(3)).social_rewards).all()
     assert len(pool) == 3
-    assert len(pool.answerable()) == 0

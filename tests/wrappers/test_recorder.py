@@ -60,8 +60,8 @@ def test_unattended_transitions_are_recorded_only_where_they_are_of_use() -> Non
         np.testing.assert_array_equal(record.unattended.envs, [0, 1, 0, 1])
         np.testing.assert_array_equal(record.unattended.ended, [False, False, True, False])
         # The caregiver has no answer about the first step of environment 1.
-        answers: LabelBatch = record.unattended.answerable().query(np.arange(3))
-        np.testing.assert_array_equal(answers.social_rewards, [0.0, 1.0, -2.0])
+        answers: LabelBatch = record.unattended.query(np.arange(4))
+        np.testing.assert_array_equal(answers.social_rewards, [0.0, np.nan, 1.0, -2.0])
         assert venv.composer.collect().unattended is None
 
 
