@@ -193,7 +193,7 @@ class Method:
     :param limit_to_labels: Whether the ISR is limited to the values of its labels.
     :param l1_coef: The trainer's.
     :param action_contrast: The trainer's.
-    :param half_praised: Whether half of the labels of the socialization are of praised transitions, which are found by peeking.
+    :param half_praised: Whether half of the labels of the socialization are of praised ones, found by peeking.
     :param queries: How the caregiver is queried after departure, for half of the labels; None if it is not.
     :param n_rounds: Number of rounds of such queries, at equal intervals.
     :param watched: Whether a HackingWatch also queries the caregiver, whenever it raises an alarm.

@@ -24,8 +24,10 @@ from sb3_isr.common.arguments import flag, number, whole_number
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.isr.training import TrainingMetrics
 from sb3_isr.labels.store import LabelStore
+from sb3_isr.respondents.plain import PlainRespondent
+from sb3_isr.respondents.respondent import Respondent
 from sb3_isr.schedules.presence import PresenceSchedule
-from sb3_isr.schedules.queries import QuerySchedule
+from sb3_isr.schedules.query_schedule import QuerySchedule
 from sb3_isr.wrappers.recorder import Record
 
 #: Off-policy, labels wait in the wrapper for at most this many calls of the environments' ``step``.
@@ -49,7 +51,7 @@ class ISRCallback(BaseCallback):
         start of each episode.
     :param queries: Query schedule or its text: ``all``, ``random_500``, ``uncertainty_500``; the number is the budget
         of labels. It says which transitions become labels: while the caregiver attends, it rewards the learner in any
-        case.
+        case. ``episodes_50`` asks about whole episodes, with a budget of answers, and needs presence ``never``.
     :param isr: An ISR that was trained before, or the path of its file. By default a new one is made.
     :param isr_kwargs: Arguments of :class:`~sb3_isr.InternalSocialReward` for the new one. For YAML, classes may be
         given by their dotted names, here and in ``trainer_kwargs``.
@@ -59,6 +61,9 @@ class ISRCallback(BaseCallback):
     :param train_every: Train the ISR also every so many environment steps, if there are new labels.
     :param relabel: Off-policy only: after each training, replace the internal rewards in the replay buffer by those
         that the ISR gives now. What the caregiver gave is left as it is.
+    :param respondent: Who answers episode queries, at once or later, while training goes on: see
+        :mod:`sb3_isr.respondents`. By default the environments' caregiver, at once.
+    :param wait_for_answers: Wait in each round until all questions are answered or the respondent says "later".
     :param callback: Child callbacks, one or several: :class:`~sb3_isr.HackingWatch`, :class:`~sb3_isr.ISRCheckpoint`.
     :param seed: Seeds the ISR's weights, its batches and the caregiver's presence. By default the model's seed.
     :param verbose: 1 to print each training of the ISR.
@@ -76,13 +81,23 @@ class ISRCallback(BaseCallback):
         coefficient: float = 1.0,
         train_every: int | None = None,
         relabel: bool = False,
+        respondent: Respondent | PlainRespondent | None = None,
+        wait_for_answers: bool = False,
         callback: PlainChild | Sequence[PlainChild] | None = None,
         seed: int | None = None,
         verbose: int = 0,
     ) -> None:
         super().__init__(verbose)
         self.arguments = InternalizerArguments(
-            presence, queries, isr, isr_kwargs, trainer_kwargs, store_kwargs, train_every
+            presence,
+            queries,
+            isr,
+            isr_kwargs,
+            trainer_kwargs,
+            store_kwargs,
+            train_every,
+            respondent,
+            wait_for_answers,
         )
         self.coefficient = self.given_coefficient = number("coefficient", coefficient)
         self.seed = None if seed is None else whole_number("seed", seed, low=0)
@@ -127,15 +142,16 @@ class ISRCallback(BaseCallback):
         self.collect()
         metrics = self.internalizer.train()
         if self._relabeler is not None:
-            self._relabeler.relabel(self.isr, self.coefficient)
+            self._relabeler.relabel(self.isr, self._weight)
         self._reward_log.write_training(self.logger, metrics, self.num_timesteps if self.verbose else None)
         return metrics
 
     def query(self, n_labels: int) -> None:
         """
-        Query the caregiver now about what it did not attend, and train the ISR on its answers.
+        Query the caregiver, or the respondent, now about what was not attended, and train the ISR on the answers.
 
-        :param n_labels: How many labels are wanted; there are fewer, or none, if the budget is used up.
+        :param n_labels: How many labels (answers about episodes) are wanted; there are fewer, or none, if the budget is
+            used up.
         :raises ValueError: If no labels are reserved for such queries.
         """
         self.internalizer.check_queries()
@@ -162,8 +178,7 @@ class ISRCallback(BaseCallback):
         """
         return {
             "rngs": self._connection.current_rngs(),
-            "internalization": self.internalizer.state,
-            "queries": self.internalizer.scheduler,
+            "internalizer": self.internalizer.state_dict(),
             "coefficient": self.coefficient,
             "relabeler": None if self._relabeler is None else self._relabeler.state_dict(),
             "reward_log": self._reward_log,
@@ -178,8 +193,7 @@ class ISRCallback(BaseCallback):
         :param state: What :meth:`state_dict` returned.
         """
         self._connection.rngs = state["rngs"]
-        self.internalizer.state = state["internalization"]
-        self.internalizer.scheduler = state["queries"]
+        self.internalizer.load_state_dict(state["internalizer"])
         self.set_coefficient(state["coefficient"])
         if self._relabeler is not None and state["relabeler"] is not None:
             self._relabeler.load_state_dict(state["relabeler"])
@@ -217,7 +231,7 @@ class ISRCallback(BaseCallback):
         self._connection.connect(
             self.isr.predict,
             self.internalizer.state.probability,
-            self.coefficient,
+            self._weight,
             self.internalizer.keeps_unattended,
             self._any_seed(),
         )
@@ -242,6 +256,7 @@ class ISRCallback(BaseCallback):
 
     def _on_training_end(self) -> None:
         self._end_connection()
+        self._learn_if(self.internalizer.finish())
         self._last.remove()
         self._children.on_training_end()
 
@@ -282,7 +297,7 @@ class ISRCallback(BaseCallback):
     def _collect_and_log(self) -> None:
         self.collect()
         self._learn_if(self.internalizer.query_if_due(self._progress()))
-        self._reward_log.write(self.logger, self.internalizer.store.n_added)
+        self._reward_log.write(self.logger, self.internalizer.counts())
 
     def _learn_if(self, has_labels: bool) -> None:
         if has_labels:
@@ -291,4 +306,9 @@ class ISRCallback(BaseCallback):
 
     def _update(self) -> None:
         if self._internalizer is not None:
-            self._connection.update(self.isr.predict, self.internalizer.state.probability, self.coefficient)
+            self._connection.update(self.isr.predict, self.internalizer.state.probability, self._weight)
+
+    @property
+    def _weight(self) -> float:
+        """``R_i`` is multiplied by it now."""
+        return self.coefficient if self.internalizer.pays else 0.0

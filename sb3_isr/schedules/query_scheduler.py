@@ -10,7 +10,8 @@ from sb3_isr.common.batches import Array
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.batch import LabelBatch, QueryPool
 from sb3_isr.schedules.presence import PresenceSchedule, attendance_probability
-from sb3_isr.schedules.queries import QuerySchedule, RandomQueries, query_schedule
+from sb3_isr.schedules.queries import RandomQueries, query_schedule
+from sb3_isr.schedules.query_schedule import QuerySchedule
 
 #: Number of equal parts of training in which the presence schedule is evaluated, to spread labels over them.
 N_PARTS = 1000

@@ -8,7 +8,7 @@ import pytest
 from sb3_isr import LabelBatch, RandomQueries, UncertaintyQueries
 from sb3_isr.labels import QueryPool
 from sb3_isr.schedules.presence import presence_schedule
-from sb3_isr.schedules.queries import QuerySchedule
+from sb3_isr.schedules.query_schedule import QuerySchedule
 from sb3_isr.schedules.query_scheduler import QueryScheduler, make_scheduler
 from tests.schedules.planted_isr import PlantedISR, transitions
 

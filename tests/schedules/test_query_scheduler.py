@@ -28,7 +28,7 @@ from sb3_isr import (
 from sb3_isr.labels import LabelRange, QueryPool
 from sb3_isr.labels.label_range import LabelRanges
 from sb3_isr.schedules.presence import PresenceSchedule, presence_schedule
-from sb3_isr.schedules.queries import QuerySchedule
+from sb3_isr.schedules.query_schedule import QuerySchedule
 from sb3_isr.schedules.query_scheduler import QueryScheduler, make_scheduler
 from tests.schedules.planted_isr import PlantedISR, transitions
 from tests.scripted_env import ScriptedEnv, scripted_vec_env
@@ -273,7 +273,7 @@ def test_only_the_newest_transitions_of_the_window_are_queried_from_the_first_ba
 
 
 def test_a_schedule_of_another_kind_is_refused_and_not_taken_for_all() -> None:
-    with pytest.raises(ValueError, match=r"AllQueries\(\), RandomQueries\(.*derived from that one, got .*QueryS"):
+    with pytest.raises(ValueError, match=r"AllQueries\(\), RandomQueries\(.*derived from one of these, got .*QueryS"):
         scheduler(QuerySchedule(), "leave_at_0.5")
-    with pytest.raises(ValueError, match=r"is written all, random_500 or uncertainty_500, .*, got 20\."):
+    with pytest.raises(ValueError, match=r"is written all, random_500, uncertainty_500 or episodes_50, .*, got 20\."):
         ISRCallback(queries=20)  # type: ignore[arg-type]
