@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
 from reproduction.protocols import Protocol
-from reproduction.study_runs import Hackability, TaskRun
+from reproduction.study_runs import Hackability, TaskRun, TeachRun
 from sb3_isr.envs.coin_game.maps import MAPS
 from sb3_isr.evaluation.conditions import Condition
 
@@ -252,7 +252,7 @@ class FewLabels(_AfterSocialization):
         )
 
 
-Run: TypeAlias = Socialization | Internalization | Autonomy | Baseline | FewLabels | TaskRun | Hackability
+Run: TypeAlias = Socialization | Internalization | Autonomy | Baseline | FewLabels | TaskRun | Hackability | TeachRun
 
 
 def with_requirements(runs: Iterable[Run]) -> list[Run]:

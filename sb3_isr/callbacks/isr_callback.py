@@ -11,6 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from sb3_isr.callbacks.callback_state import get_state, set_state
 from sb3_isr.callbacks.child import PlainChild, as_children
 from sb3_isr.callbacks.connection import check_algorithm
 from sb3_isr.callbacks.internalizer import Internalizer
@@ -88,17 +89,8 @@ class ISRCallback(BaseCallback):
         verbose: int = 0,
     ) -> None:
         super().__init__(verbose)
-        self.arguments = InternalizerArguments(
-            presence,
-            queries,
-            isr,
-            isr_kwargs,
-            trainer_kwargs,
-            store_kwargs,
-            train_every,
-            respondent,
-            wait_for_answers,
-        )
+        given = presence, queries, isr, isr_kwargs, trainer_kwargs, store_kwargs, train_every
+        self.arguments = InternalizerArguments(*given, respondent, wait_for_answers)
         self.coefficient = self.given_coefficient = number("coefficient", coefficient)
         self.seed = None if seed is None else whole_number("seed", seed, low=0)
         self.children = as_children(callback)
@@ -176,15 +168,7 @@ class ISRCallback(BaseCallback):
 
         :return: Objects that can be pickled.
         """
-        return {
-            "rngs": self._connection.current_rngs(),
-            "internalizer": self.internalizer.state_dict(),
-            "coefficient": self.coefficient,
-            "relabeler": None if self._relabeler is None else self._relabeler.state_dict(),
-            "reward_log": self._reward_log,
-            "n_calls": [callback.n_calls for callback in (self, *self.children)],
-            "children": [child.state_dict() for child in self.children],
-        }
+        return get_state(self, self._connection, self._relabeler, self._reward_log)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """
@@ -192,16 +176,8 @@ class ISRCallback(BaseCallback):
 
         :param state: What :meth:`state_dict` returned.
         """
-        self._connection.rngs = state["rngs"]
-        self.internalizer.load_state_dict(state["internalizer"])
-        self.set_coefficient(state["coefficient"])
-        if self._relabeler is not None and state["relabeler"] is not None:
-            self._relabeler.load_state_dict(state["relabeler"])
-        for child, of_child in zip(self.children, state["children"], strict=True):
-            child.load_state_dict(of_child)
         self._reward_log = state["reward_log"]
-        for callback, n_calls in zip((self, *self.children), state["n_calls"], strict=True):
-            callback.n_calls = n_calls  # says when labels are collected
+        set_state(self, self._connection, self._relabeler, state)
 
     def _init_callback(self) -> None:
         check_algorithm(self.model)
@@ -273,10 +249,7 @@ class ISRCallback(BaseCallback):
         return self.model.seed if self.seed is None else self.seed
 
     def _progress(self) -> float:
-        """Fraction of training that has passed."""
-        # SB3 updates its own progress only once a rollout, and would let the caregiver leave late.
-        # The last rollout overshoots.
-        return min(1.0, self.model.num_timesteps / max(1, self.model._total_timesteps))
+        return _passed(self.model)
 
     def _follow_presence(self, n_steps: int) -> bool:
         """Train the ISR if the caregiver departs or it is time; returns whether the wrappers must be updated."""
@@ -312,3 +285,10 @@ class ISRCallback(BaseCallback):
     def _weight(self) -> float:
         """``R_i`` is multiplied by it now."""
         return self.coefficient if self.internalizer.pays else 0.0
+
+
+def _passed(model: BaseAlgorithm) -> float:
+    """Fraction of training that has passed."""
+    # SB3 updates its own progress only once a rollout, and would let the caregiver leave late.
+    # The last rollout overshoots.
+    return min(1.0, model.num_timesteps / max(1, model._total_timesteps))

@@ -165,6 +165,8 @@ class ReviewedInternalizer(Internalizer):
         """Put questions; returns how many."""
         asked = [question.transitions for question in self.book.answered]
         chosen = self.scheduler.choose(n, self.isr if self.state.is_trained else None, asked)
+        if not chosen:
+            return 0
         questions = [make_question(each) for each in chosen]
         self.book.put(questions)
         if self.respondent is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +59,9 @@ class Windows:
 
     def __getitem__(self, number: int) -> Window:
         return self._windows[number]
+
+    def __iter__(self) -> Iterator[Window]:
+        return iter(self._windows)
 
     def add(self, pool: QueryPool) -> None:
         """
