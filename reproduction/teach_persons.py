@@ -20,6 +20,7 @@ class Habits:
     :param late: Marks every step one step late.
     :param wrong: Probability that a mark is at another, random step of the episode.
     :param skipped: Probability that a question is skipped.
+    :param key_presses: The person stops after so many.
     :param delay: Calls of ``take`` until an answer is there; the first of them comes when the question is put.
     """
 
@@ -27,6 +28,7 @@ class Habits:
     wrong: float = 0.0
     skipped: float = 0.0
     delay: int = 0
+    key_presses: int = 60
 
 
 PERFECT = Habits()
@@ -56,6 +58,9 @@ class SimulatedPerson:
         """As :class:`~sb3_isr.respondents.Respondent`'s."""
         for question in questions:
             rewards = self._answer(question)
+            if self.key_presses + self._cost(rewards) > self._habits.key_presses:
+                continue  # until the end
+            self.key_presses += self._cost(rewards)
             self._answers.append((self._now + self._habits.delay, Answer(question.id, rewards, "person")))
 
     def take(self) -> list[Answer]:
@@ -76,13 +81,15 @@ class SimulatedPerson:
     def _answer(self, question: Question) -> Array:
         rewards, k = self._rule(question.transitions).copy(), len(question.transitions.actions)
         if self._rng.random() < self._habits.skipped:
-            self.key_presses += 1
             return np.full(k, np.nan, np.float32)
-        n_marks = int((rewards != 0).sum())
-        self.key_presses += 1 if k == 1 else n_marks + 1
         if self._habits.late:
             rewards = np.append(np.float32(0), rewards[:-1])
         for step in np.flatnonzero(rewards):
             if self._rng.random() < self._habits.wrong:
                 rewards[self._rng.integers(k)], rewards[step] = rewards[step], 0.0
         return rewards
+
+    @staticmethod
+    def _cost(rewards: Array) -> int:
+        """Key presses: the marks and Enter; of a single step or a skip, one."""
+        return 1 if len(rewards) == 1 else int((np.nan_to_num(rewards) != 0).sum()) + 1

@@ -34,22 +34,24 @@ class Teaching:
     n_members: int = 1
 
 
-#: Whole episodes, or windows of at most 64 steps.
-EPISODES = EpisodeQueries(50, n_rounds=6)
+#: Whole episodes, or windows of at most 64 steps; there are answers left when a person has no key presses left.
+EPISODES = EpisodeQueries(60, first=1 / 3, n_rounds=6)
+_MORE = EpisodeQueries(120, first=1 / 3, n_rounds=6)
 _STEPS = EpisodeQueries(60, n_rounds=6, max_steps=1, rules=("random",))
 _UNSURE = EpisodeQueries(60, n_rounds=6, max_steps=1, rules=("uncertainty",))
 
+#: Where nothing else is said, the person has 60 key presses.
 METHODS: dict[str, Teaching] = {
     "every step": Teaching(),
-    "50 episodes": Teaching(EPISODES),
-    "60 steps at random": Teaching(_STEPS),
-    "60 steps by uncertainty": Teaching(_UNSURE, n_members=5),
-    "50 episodes, one praise in twenty wrong": Teaching(EPISODES, Habits(wrong=0.05)),
-    "50 episodes, one in five skipped": Teaching(EPISODES, Habits(skipped=0.2)),
-    "50 episodes, answers after 5 rollouts": Teaching(EPISODES, Habits(delay=6)),
-    "50 episodes, one step late": Teaching(EPISODES, Habits(late=True)),
-    "20 episodes": Teaching(EpisodeQueries(20, n_rounds=6)),
-    "100 episodes, one praise in twenty wrong": Teaching(EpisodeQueries(100, n_rounds=6), Habits(wrong=0.05)),
+    "episodes": Teaching(EPISODES),
+    "steps at random": Teaching(_STEPS),
+    "steps by uncertainty": Teaching(_UNSURE, n_members=5),
+    "episodes, one praise in twenty wrong": Teaching(EPISODES, Habits(wrong=0.05)),
+    "episodes, one in five skipped": Teaching(EPISODES, Habits(skipped=0.2)),
+    "episodes, answers after 5 rollouts": Teaching(EPISODES, Habits(delay=6)),
+    "episodes, one step late": Teaching(EPISODES, Habits(late=True)),
+    "episodes, 30 key presses": Teaching(EPISODES, Habits(key_presses=30)),
+    "episodes, one praise in twenty wrong, 120 key presses": Teaching(_MORE, Habits(wrong=0.05, key_presses=120)),
 }
 
 

@@ -96,7 +96,8 @@ class ReviewedInternalizer(Internalizer):
         is_new_round, self._rounds = rounds > self._rounds, max(rounds, self._rounds)
         if is_new_round:
             self._withdraw(self.book.waiting)
-        n_left = min(schedule.n_due(self._rounds), self.book.budget) - self.book.n_answered
+        n_answered, is_enough = self.book.n_answered, self.book.n_marked >= schedule.enough
+        n_left = schedule.n_due(self._rounds, n_answered, is_enough) - n_answered
         n_waiting = len(self.book.waiting)
         self._withdraw(self.book.waiting[max(0, n_left) :])
         n_asked = self._ask(n_left - n_waiting)
@@ -164,7 +165,8 @@ class ReviewedInternalizer(Internalizer):
     def _ask(self, n: int) -> int:
         """Put questions; returns how many."""
         asked = [question.transitions for question in self.book.answered]
-        chosen = self.scheduler.choose(n, self.isr if self.state.is_trained else None, asked)
+        is_enough = self.state.is_trained and self.book.n_marked >= self.scheduler.schedule.enough
+        chosen = self.scheduler.choose(n, self.isr if is_enough else None, asked)
         if not chosen:
             return 0
         questions = [make_question(each) for each in chosen]

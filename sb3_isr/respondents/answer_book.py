@@ -82,6 +82,14 @@ class AnswerBook:
         """Number of answered questions: what counts against the budget."""
         return len(self.answered)
 
+    @property
+    def n_marked(self) -> int:
+        """Number of answered questions about which somebody says something else than 0."""
+        return sum(
+            any(np.nan_to_num(answer.rewards).any() for answer in of_question.values())
+            for of_question in self._answers.values()
+        )
+
     def answers(self) -> list[Answer]:
         """
         Get the answers that count.

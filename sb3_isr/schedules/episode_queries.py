@@ -32,11 +32,14 @@ class EpisodeQueries(QuerySchedule):
     """
     Ask a respondent about whole episodes, or windows of long ones.
 
-    The first episodes are chosen at random. As soon as there is an ISR, they are chosen in turn by each of ``rules``:
-    where the members of the ISR disagree, what the learner is paid for, and what is unlike all that was asked before.
+    The first episodes are chosen at random, a few more in each rollout until ``enough`` of them have been praised or
+    scolded: a learner that is paid for nothing soon does nothing that could be praised. After that they are chosen in
+    turn by each of ``rules``: where the members of the ISR disagree, what the learner is paid for, and what is unlike
+    all that was asked before.
 
     :param budget: The largest number of answers. A question that is skipped or withdrawn costs nothing.
     :param first: Fraction of the budget, in (0, 1], that is asked at the start.
+    :param enough: Number of answers that say more than 0 or less; until there are so many, more is asked at random.
     :param n_rounds: Number of rounds, at equal intervals of training, the first of them at the start. In each,
         questions that are still waiting are withdrawn, and others about what the learner does by then take their place.
     :param max_steps: The largest number of transitions that are shown together.
@@ -47,6 +50,7 @@ class EpisodeQueries(QuerySchedule):
 
     budget: int = 50
     first: float = 0.4
+    enough: int = 5
     n_rounds: int = 10
     max_steps: int = 64
     window: int = 4096
@@ -55,6 +59,7 @@ class EpisodeQueries(QuerySchedule):
     def __post_init__(self) -> None:
         for name in ("budget", "n_rounds", "max_steps", "window"):
             object.__setattr__(self, name, whole_number(name, getattr(self, name)))
+        object.__setattr__(self, "enough", whole_number("enough", self.enough, low=0))
         object.__setattr__(self, "first", number("first", self.first, "(0, 1]"))
         known = get_args(Rule)
         if isinstance(self.rules, str) or not self.rules or any(rule not in known for rule in self.rules):
@@ -83,16 +88,21 @@ class EpisodeQueries(QuerySchedule):
         """
         return min(self.n_rounds, int(progress * self.n_rounds) + 1)
 
-    def n_due(self, rounds: int) -> int:
+    def n_due(self, rounds: int, n_answered: int = 0, is_enough: bool = True) -> int:
         """
         Count the answers that are wanted.
 
         :param rounds: The rounds that are due.
-        :return: How many answers there should be, at least 1.
+        :param n_answered: Number of answers so far.
+        :param is_enough: Whether ``enough`` of them say more than 0 or less.
+        :return: How many answers there should be, at least 1 and at most the budget.
         """
         at_first = self.budget * self.first if self.n_rounds > 1 else self.budget
         later = (self.budget - at_first) * (rounds - 1) / max(1, self.n_rounds - 1)
-        return max(1, round(at_first + later))
+        due = max(1, round(at_first + later))
+        if not is_enough:
+            due = max(due, n_answered + max(1, round(at_first / 4)))
+        return min(due, self.budget)
 
     def choose(
         self,

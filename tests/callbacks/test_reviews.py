@@ -140,13 +140,18 @@ def test_a_caregiver_of_single_steps_and_a_function_answer_alike() -> None:
     assert 1.0 in labels[0].values()
 
 
-def isr_after(answers: Callable[[Person, int], None]) -> tuple[ISRCallback, torch.Tensor]:
-    """The ISR of a training of which a person answers the first questions in some way."""
-    person = Person()
-    callback = reviewed(person, EpisodeQueries(4, n_rounds=1), store_kwargs={"held_out": 0.0})
+def isr_after(answers: Callable[[Person, int], None]) -> tuple[ISRCallback, list[torch.Tensor]]:
+    """A training of which a person answers the two questions in some way, and its ISR's weights after each rollout."""
+    person, weights = Person(), []
+    callback = reviewed(person, EpisodeQueries(2, n_rounds=1), store_kwargs={"held_out": 0.0})
+
+    def after_rollout(n: int) -> None:
+        weights.append(weights_of(callback.isr))
+        answers(person, n)
+
     model = ppo(silent(), learning_rate=0.0)  # so that the learner does the same, whatever it is paid
-    model.learn(192, callback=[callback, Each(lambda n: answers(person, n))])
-    return callback, weights_of(callback.isr)
+    model.learn(192, callback=[callback, Each(after_rollout)])
+    return callback, weights
 
 
 def test_an_undo_provably_removes_an_answer_from_the_isr() -> None:
@@ -159,24 +164,29 @@ def test_an_undo_provably_removes_an_answer_from_the_isr() -> None:
             person.answer(second, [NAN] * 4, time=1.0)
 
     def never_said(person: Person, n: int) -> None:
-        if n == 2:
-            person.answer(next(iter(person.asked)))
+        first, second = list(person.asked)[:2]
+        if n == 1:
+            person.answer(first)
+            person.answer(second, [NAN] * 4)
 
     undone, with_it = isr_after(with_undo)
-    never, without = isr_after(never_said)
+    never, _ = isr_after(never_said)
+    assert not torch.equal(with_it[2], weights_of(never.isr))
+    assert torch.equal(with_it[3], weights_of(never.isr))  # at the end of the next rollout already
+    assert torch.equal(weights_of(undone.isr), weights_of(never.isr))
     assert labels_of(undone) == labels_of(never)
-    assert torch.equal(with_it, without)
     assert undone.isr.label_ranges == never.isr.label_ranges
 
+
+def test_when_everything_is_taken_back_there_is_no_isr_any_more() -> None:
     def all_undone(person: Person, n: int) -> None:
-        if n in (1, 3):
-            person.answer(next(iter(person.asked)), None if n == 1 else [NAN] * 4, time=float(n))
+        for name in person.asked if n in (1, 3) else []:
+            person.answer(name, None if n == 1 else [NAN] * 4, time=float(n))
 
     callback, weights = isr_after(all_undone)
-    _, untrained = isr_after(lambda person, n: None)
-    assert torch.equal(weights, untrained)
+    assert not torch.equal(weights[0], weights[2])
+    assert torch.equal(weights[0], weights[3])
     assert not callback.internalizer.state.is_trained
-    assert not callback.internalizer.pays
     assert len(callback.store) == 0
 
 
