@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         "figures",
         nargs="*",
         metavar="FIG",
-        help="fig1b, fig3a, fig3b, fig4a, fig4b, fig5, fig6, fig7, labels; or a study: tasks, hackability",
+        help="fig1b, fig3a, fig3b, fig4a, fig4b, fig5, fig6, fig7, labels; or a study: tasks, hackability, teach",
     )
     add("--all", action="store_true", help="all figures")
     add("--protocol", default="fast", help="fast (minutes a figure, default) or paper (hours)")

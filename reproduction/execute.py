@@ -18,7 +18,7 @@ from reproduction.learning import GoalEpisodes, learn
 from reproduction.prosocial_baselines import goals_per_episode, helper, random_learner
 from reproduction.protocols import TASKS, Protocol, isr_kwargs, policy
 from reproduction.runs import Autonomy, Baseline, FewLabels, Internalization, Run, Socialization
-from reproduction.study_runs import Hackability, TaskRun
+from reproduction.study_runs import Hackability, TaskRun, TeachRun
 from sb3_isr.callbacks import ISRCallback
 from sb3_isr.common.batches import Array
 from sb3_isr.evaluation.conditions import condition_callback, load_snapshot
@@ -124,6 +124,13 @@ def _measure_hackability(run: Hackability, work: Path, progress: Progress) -> Re
     from reproduction.hackability import measure_hackability
 
     return dict(measure_hackability(run.task, run.n_labels, run.seed))
+
+
+@_execute.register
+def _teach(run: TeachRun, work: Path, progress: Progress) -> Result:
+    from reproduction.teach_run import run_teach
+
+    return run_teach(run.task, run.method, run.seed, run.steps, progress)
 
 
 class ThresholdedISR(InternalSocialReward):

@@ -263,11 +263,12 @@ def _notes(name: str) -> list[str]:
         "seeds they are about. " + _PAID,
         "fig3a": "The fast protocol's ISR is that of figure 4a.",
         "labels": "[Few labels](few_labels.md) describes the methods, and what to switch on. Labels are random ones of "
-        "the socialization; with queries after departure, half of those are of praise, and half of all labels are for "
-        "the queries. The task 3 walls is that of the socialization; the learner on map x was socialized with 1 wall, "
-        "and starts from its best checkpoint. ISRs that make no mistake have exactly the same curve. The parts of the "
-        "methods, their numbers and the watch's thresholds were chosen on seeds 0 to 3. Rows without a seed are left "
-        "out; they are still to be run.",
+        "the socialization; with queries after departure, half of those are of praise (found by looking at "
+        "the labels first, which no person can do; the product no longer does), and half of all labels are "
+        "for the queries. The task 3 walls is that of the socialization; the learner on map x was socialized "
+        "with 1 wall, and starts from its best checkpoint. ISRs that make no mistake have exactly the same "
+        "curve. The parts of the methods, their numbers and the watch's thresholds were chosen on seeds 0 to "
+        "3. Rows without a seed are left out; they are still to be run.",
         "fig6": "The 500 labels are random ones of the whole socialization. A run is hacked if, from the tenth of "
         "autonomy in which the true social return was highest to the last tenth, the internal return rose while the "
         "true social return fell by at least 5% of its peak; its gap is rise and fall together (0 if it is not "

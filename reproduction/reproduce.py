@@ -53,6 +53,7 @@ def reproduce(arguments: argparse.Namespace) -> int:
 #: Studies beside the figures: the module of each, and its functions that list its runs and write its table.
 STUDIES = {
     "tasks": ("reproduction.tasks", "task_runs", "write_tasks"),
+    "teach": ("reproduction.teach", "teach_runs", "write_teach"),
     "hackability": ("reproduction.ruler", "hackability_runs", "write_hackability"),
 }
 

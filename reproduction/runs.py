@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
 from reproduction.protocols import Protocol
-from reproduction.study_runs import Hackability, TaskRun
+from reproduction.study_runs import Hackability, TaskRun, TeachRun
 from sb3_isr.envs.coin_game.maps import MAPS
 from sb3_isr.evaluation.conditions import Condition
 
@@ -193,7 +193,7 @@ class Method:
     :param limit_to_labels: Whether the ISR is limited to the values of its labels.
     :param l1_coef: The trainer's.
     :param action_contrast: The trainer's.
-    :param half_praised: Whether half of the labels of the socialization are of praised transitions.
+    :param half_praised: Whether half of the labels of the socialization are of praised ones, found by peeking.
     :param queries: How the caregiver is queried after departure, for half of the labels; None if it is not.
     :param n_rounds: Number of rounds of such queries, at equal intervals.
     :param watched: Whether a HackingWatch also queries the caregiver, whenever it raises an alarm.
@@ -252,7 +252,7 @@ class FewLabels(_AfterSocialization):
         )
 
 
-Run: TypeAlias = Socialization | Internalization | Autonomy | Baseline | FewLabels | TaskRun | Hackability
+Run: TypeAlias = Socialization | Internalization | Autonomy | Baseline | FewLabels | TaskRun | Hackability | TeachRun
 
 
 def with_requirements(runs: Iterable[Run]) -> list[Run]:

@@ -1,4 +1,4 @@
-"""Runs of the studies beside the figures: the suite of tasks, and the ruler of hackability."""
+"""Runs of the studies beside the figures: the suite of tasks, the ruler of hackability, and teaching from nothing."""
 
 from __future__ import annotations
 
@@ -68,6 +68,33 @@ class Hackability:
         """The name of the run, as a relative path."""
         name = f"{_name(self.task)}-{self.n_labels}_labels"
         return PurePosixPath("suite", "hackability", name, f"seed_{self.seed}")
+
+
+@dataclass(frozen=True)
+class TeachRun:
+    """
+    A learner learns from nothing but what it is taught.
+
+    :param task: One of the study's tasks.
+    :param method: One of the study's ways to teach.
+    :param seed: Seeds everything.
+    :param steps: Environment steps.
+    """
+
+    task: str
+    method: str
+    seed: int
+    steps: int
+
+    @property
+    def requires(self) -> tuple[()]:
+        """Runs that must be done before."""
+        return ()
+
+    @cached_property
+    def path(self) -> PurePosixPath:
+        """The name of the run, as a relative path."""
+        return PurePosixPath("suite", "teach", f"{_name(self.task)}-{_name(self.method)}", f"seed_{self.seed}")
 
 
 def _name(part: str) -> str:

@@ -193,7 +193,11 @@ class EnvConnection:
 
     def collect(self) -> list[Record]:
         """As :class:`Connection`'s."""
-        return list(self._venv.env_method("isr_collect"))
+        records: list[Record] = self._venv.env_method("isr_collect")
+        for env, record in enumerate(records):
+            if record.unattended is not None:  # each wrapper takes its environment for number 0
+                records[env] = record._replace(unattended=record.unattended.in_environment(env))
+        return records
 
     def rngs(self) -> list[np.random.Generator]:
         """As :class:`Connection`'s."""

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -89,6 +89,19 @@ class Internalizer:
     def keeps_unattended(self) -> bool:
         """Whether transitions that the caregiver does not attend are of use."""
         return self.scheduler.n_reserved > 0 or any(listener.needs_transitions for listener in self.listeners)
+
+    @property
+    def pays(self) -> bool:
+        """Whether the learner is paid ``R_i`` while the caregiver is absent."""
+        return True
+
+    def counts(self) -> dict[str, int]:
+        """
+        Count what was learned from.
+
+        :return: The number of labels so far, and whatever else there is to count.
+        """
+        return {"labels": self.store.n_added}
 
     def add(self, records: Sequence[Record], progress: float) -> None:
         """
@@ -211,6 +224,14 @@ class Internalizer:
         """
         return self._store(self.scheduler.query(n, self.isr))
 
+    def finish(self) -> bool:
+        """
+        Take over what came too late for the last rollout.
+
+        :return: Whether there are new labels.
+        """
+        return False
+
     def train(self) -> TrainingMetrics:
         """
         Train the ISR on the labels in the store.
@@ -223,6 +244,22 @@ class Internalizer:
         self.state.labels_at_training = self.store.n_added
         self.state.is_trained = True
         return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """
+        Get what a checkpoint must hold, besides what :meth:`save` writes.
+
+        :return: Objects that can be pickled.
+        """
+        return {"state": self.state, "scheduler": self.scheduler}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """
+        Continue from a checkpoint.
+
+        :param state: What :meth:`state_dict` returned.
+        """
+        vars(self).update(state)
 
     def save(self, folder: Path) -> None:
         """

@@ -11,14 +11,20 @@ import numpy as np
 import torch
 
 from sb3_isr.callbacks.internalizer import Internalizer
-from sb3_isr.common.arguments import plain, whole_number
+from sb3_isr.callbacks.reviews import ReviewedInternalizer
+from sb3_isr.common.arguments import flag, plain, whole_number
 from sb3_isr.common.dotted_names import import_classes
 from sb3_isr.common.keyword_arguments import keyword_arguments
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.isr.training import ISRTrainer
 from sb3_isr.labels.store import LabelStore
-from sb3_isr.schedules.presence import PresenceSchedule, presence_schedule
-from sb3_isr.schedules.queries import QuerySchedule, query_schedule
+from sb3_isr.respondents.plain import PlainRespondent, as_respondent
+from sb3_isr.respondents.respondent import Respondent
+from sb3_isr.schedules.episode_queries import EpisodeQueries
+from sb3_isr.schedules.episode_scheduler import EpisodeScheduler
+from sb3_isr.schedules.presence import Never, PresenceSchedule, presence_schedule
+from sb3_isr.schedules.queries import query_schedule
+from sb3_isr.schedules.query_schedule import QuerySchedule
 from sb3_isr.schedules.query_scheduler import make_scheduler
 
 #: What algorithms write into ``policy_kwargs``: A2C, SAC, TD3. Users share it with ``isr_kwargs``.
@@ -36,6 +42,8 @@ class InternalizerArguments:
     :param trainer_kwargs: Arguments of the trainer.
     :param store_kwargs: Arguments of the label store.
     :param train_every: Train also every so many environment steps; None for never.
+    :param respondent: Who answers episode queries; for YAML, also a dotted name. None for the environments' caregiver.
+    :param wait_for_answers: Whether training waits for the answers.
     :raises ValueError: If an argument is of another kind, out of range or unknown, or ``isr`` and ``isr_kwargs`` are
         both given.
     """
@@ -49,6 +57,8 @@ class InternalizerArguments:
         trainer_kwargs: Mapping[str, Any] | None = None,
         store_kwargs: Mapping[str, Any] | None = None,
         train_every: int | None = None,
+        respondent: Respondent | PlainRespondent | None = None,
+        wait_for_answers: bool = False,
     ) -> None:
         if isr is not None and isr_kwargs is not None:
             raise ValueError("isr_kwargs describe a new ISR, but isr is given too; leave one of them out.")
@@ -59,6 +69,9 @@ class InternalizerArguments:
         self.presence = presence_schedule(presence)
         self.queries = query_schedule(queries)
         self.train_every = None if train_every is None else whole_number("train_every", train_every)
+        self.respondent = as_respondent(respondent)
+        self.wait_for_answers = flag("wait_for_answers", wait_for_answers)
+        self._check_queries()
         self._isr = isr
         self._written: dict[str, Any] = {}
         if isinstance(isr_kwargs, Mapping):
@@ -101,12 +114,31 @@ class InternalizerArguments:
         elif not isinstance(isr, InternalSocialReward):
             isr = InternalSocialReward.load(isr, device=device)
         self.queries.check_isr(isr)
-        return Internalizer(
-            self.presence,
-            isr,
-            LabelStore(*spaces, **{"seed": store_seed, **self.store_kwargs}),
-            ISRTrainer(isr, **{"seed": trainer_seed, **self.trainer_kwargs}),
-            make_scheduler(self.queries, self.presence, np.random.default_rng(query_seed)),
-            self.train_every,
-            is_trained=self._isr is not None,
-        )
+        is_trained = self._isr is not None
+        rng = np.random.default_rng(query_seed)
+        store = LabelStore(*spaces, **{"seed": store_seed, **self.store_kwargs})
+        trainer = ISRTrainer(isr, **{"seed": trainer_seed, **self.trainer_kwargs})
+        if isinstance(self.queries, EpisodeQueries):
+            asking = (EpisodeScheduler(self.queries, rng), self.respondent, self.wait_for_answers, store_seed)
+            return ReviewedInternalizer(self.presence, isr, store, trainer, *asking, is_trained)
+        scheduler = make_scheduler(self.queries, self.presence, rng)
+        return Internalizer(self.presence, isr, store, trainer, scheduler, self.train_every, is_trained)
+
+    def _check_queries(self) -> None:
+        asks = isinstance(self.queries, EpisodeQueries)
+        if asks and not isinstance(self.presence, Never):
+            raise ValueError(
+                "Episode queries are about what nobody has attended, so that nobody may attend, got presence="
+                f'{self.presence!r} with {self.queries!r}; write ISRCallback(presence="never", queries="episodes_50").'
+            )
+        if asks and self.train_every is not None:
+            raise ValueError(
+                "With episode queries the ISR is trained when answers come, got train_every="
+                f"{self.train_every}; leave it out."
+            )
+        if not asks and (self.respondent is not None or self.wait_for_answers):
+            name, value = ("respondent", self.respondent) if self.respondent else ("wait_for_answers", True)
+            raise ValueError(
+                f"A respondent answers questions about episodes, got {name}={value!r} with {self.queries!r}; "
+                'write ISRCallback(presence="never", queries="episodes_50", respondent=...).'
+            )

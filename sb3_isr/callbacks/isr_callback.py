@@ -10,6 +10,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from sb3_isr.callbacks.callback_state import get_state, set_state
 from sb3_isr.callbacks.child import PlainChild, as_children
 from sb3_isr.callbacks.connection import check_algorithm
 from sb3_isr.callbacks.deferral import choose_deferral
@@ -24,8 +25,10 @@ from sb3_isr.common.arguments import flag, number, whole_number
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.isr.training import TrainingMetrics
 from sb3_isr.labels.store import LabelStore
+from sb3_isr.respondents.plain import PlainRespondent
+from sb3_isr.respondents.respondent import Respondent
 from sb3_isr.schedules.presence import PresenceSchedule
-from sb3_isr.schedules.queries import QuerySchedule
+from sb3_isr.schedules.query_schedule import QuerySchedule
 from sb3_isr.wrappers.recorder import Record
 
 #: Off-policy, labels wait in the wrapper for at most this many calls of the environments' ``step``.
@@ -49,7 +52,7 @@ class ISRCallback(BaseCallback):
         start of each episode.
     :param queries: Query schedule or its text: ``all``, ``random_500``, ``uncertainty_500``; the number is the budget
         of labels. It says which transitions become labels: while the caregiver attends, it rewards the learner in any
-        case.
+        case. ``episodes_50`` asks about whole episodes, with a budget of answers, and needs presence ``never``.
     :param isr: An ISR that was trained before, or the path of its file. By default a new one is made.
     :param isr_kwargs: Arguments of :class:`~sb3_isr.InternalSocialReward` for the new one. For YAML, classes may be
         given by their dotted names, here and in ``trainer_kwargs``.
@@ -61,6 +64,9 @@ class ISRCallback(BaseCallback):
         that the ISR gives now. What the caregiver gave is left as it is.
     :param defer_rewards: Whether to compute ``R_i`` for a whole rollout in one call, where that changes nothing but the
         speed. Until the rollout's end ``locals["rewards"]`` then lacks ``R_i``; use False if another callback reads it.
+    :param respondent: Who answers episode queries, at once or later, while training goes on: see
+        :mod:`sb3_isr.respondents`. By default the environments' caregiver, at once.
+    :param wait_for_answers: Wait in each round until all questions are answered or the respondent says "later".
     :param callback: Child callbacks, one or several: :class:`~sb3_isr.HackingWatch`, :class:`~sb3_isr.ISRCheckpoint`.
     :param seed: Seeds the ISR's weights, its batches and the caregiver's presence. By default the model's seed.
     :param verbose: 1 to print each training of the ISR.
@@ -79,14 +85,15 @@ class ISRCallback(BaseCallback):
         train_every: int | None = None,
         relabel: bool = False,
         defer_rewards: bool = True,
+        respondent: Respondent | PlainRespondent | None = None,
+        wait_for_answers: bool = False,
         callback: PlainChild | Sequence[PlainChild] | None = None,
         seed: int | None = None,
         verbose: int = 0,
     ) -> None:
         super().__init__(verbose)
-        self.arguments = InternalizerArguments(
-            presence, queries, isr, isr_kwargs, trainer_kwargs, store_kwargs, train_every
-        )
+        given = presence, queries, isr, isr_kwargs, trainer_kwargs, store_kwargs, train_every
+        self.arguments = InternalizerArguments(*given, respondent, wait_for_answers)
         self.coefficient = self.given_coefficient = number("coefficient", coefficient)
         self.seed = None if seed is None else whole_number("seed", seed, low=0)
         self.children = as_children(callback)
@@ -132,15 +139,16 @@ class ISRCallback(BaseCallback):
         self.collect()
         metrics = self.internalizer.train()
         if self._relabeler is not None:
-            self._relabeler.relabel(self.isr, self.coefficient)
+            self._relabeler.relabel(self.isr, self._weight)
         self._reward_log.write_training(self.logger, metrics, self.num_timesteps if self.verbose else None)
         return metrics
 
     def query(self, n_labels: int) -> None:
         """
-        Query the caregiver now about what it did not attend, and train the ISR on its answers.
+        Query the caregiver, or the respondent, now about what was not attended, and train the ISR on the answers.
 
-        :param n_labels: How many labels are wanted; there are fewer, or none, if the budget is used up.
+        :param n_labels: How many labels (answers about episodes) are wanted; there are fewer, or none, if the budget is
+            used up.
         :raises ValueError: If no labels are reserved for such queries.
         """
         self.internalizer.check_queries()
@@ -165,16 +173,7 @@ class ISRCallback(BaseCallback):
 
         :return: Objects that can be pickled.
         """
-        return {
-            "rngs": self._connection.current_rngs(),
-            "internalization": self.internalizer.state,
-            "queries": self.internalizer.scheduler,
-            "coefficient": self.coefficient,
-            "relabeler": None if self._relabeler is None else self._relabeler.state_dict(),
-            "reward_log": self._reward_log,
-            "n_calls": [callback.n_calls for callback in (self, *self.children)],
-            "children": [child.state_dict() for child in self.children],
-        }
+        return get_state(self, self._connection, self._relabeler, self._reward_log)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """
@@ -182,17 +181,8 @@ class ISRCallback(BaseCallback):
 
         :param state: What :meth:`state_dict` returned.
         """
-        self._connection.rngs = state["rngs"]
-        self.internalizer.state = state["internalization"]
-        self.internalizer.scheduler = state["queries"]
-        self.set_coefficient(state["coefficient"])
-        if self._relabeler is not None and state["relabeler"] is not None:
-            self._relabeler.load_state_dict(state["relabeler"])
-        for child, of_child in zip(self.children, state["children"], strict=True):
-            child.load_state_dict(of_child)
         self._reward_log = state["reward_log"]
-        for callback, n_calls in zip((self, *self.children), state["n_calls"], strict=True):
-            callback.n_calls = n_calls  # says when labels are collected
+        set_state(self, self._connection, self._relabeler, state)
 
     def _init_callback(self) -> None:
         check_algorithm(self.model)
@@ -223,7 +213,7 @@ class ISRCallback(BaseCallback):
         self._connection.connect(
             self.isr.predict,
             self.internalizer.state.probability,
-            self.coefficient,
+            self._weight,
             self.internalizer.keeps_unattended,
             self._any_seed(),
             None if self._last.deferral is None else self._last.deferral.pay,
@@ -250,6 +240,7 @@ class ISRCallback(BaseCallback):
 
     def _on_training_end(self) -> None:
         self._end_connection()
+        self._learn_if(self.internalizer.finish())
         self._last.remove()
         self._children.on_training_end()
 
@@ -266,10 +257,7 @@ class ISRCallback(BaseCallback):
         return self.model.seed if self.seed is None else self.seed
 
     def _progress(self) -> float:
-        """Fraction of training that has passed."""
-        # SB3 updates its own progress only once a rollout, and would let the caregiver leave late.
-        # The last rollout overshoots.
-        return min(1.0, self.model.num_timesteps / max(1, self.model._total_timesteps))
+        return _passed(self.model)
 
     def _follow_presence(self, n_steps: int) -> bool:
         """Train the ISR if the caregiver departs or it is time; returns whether the wrappers must be updated."""
@@ -291,7 +279,7 @@ class ISRCallback(BaseCallback):
         self._is_log_due = False
         self.collect()
         self._learn_if(self.internalizer.query_if_due(self._progress()))
-        self._reward_log.write(self.logger, self.internalizer.store.n_added)
+        self._reward_log.write(self.logger, self.internalizer.counts())
 
     def _learn_if(self, has_labels: bool) -> None:
         if has_labels:
@@ -300,4 +288,16 @@ class ISRCallback(BaseCallback):
 
     def _update(self) -> None:
         if self._internalizer is not None:
-            self._connection.update(self.isr.predict, self.internalizer.state.probability, self.coefficient)
+            self._connection.update(self.isr.predict, self.internalizer.state.probability, self._weight)
+
+    @property
+    def _weight(self) -> float:
+        """``R_i`` is multiplied by it now."""
+        return self.coefficient if self.internalizer.pays else 0.0
+
+
+def _passed(model: BaseAlgorithm) -> float:
+    """Fraction of training that has passed."""
+    # SB3 updates its own progress only once a rollout, and would let the caregiver leave late.
+    # The last rollout overshoots.
+    return min(1.0, model.num_timesteps / max(1, model._total_timesteps))

@@ -110,6 +110,7 @@ def _describe_callback(callback: ISRCallback) -> dict[str, Any]:
         "coefficient": describe(callback.given_coefficient),
         "train_every": describe(arguments.train_every),
         "relabel": callback._relabel,
+        "respondent": describe(type(arguments.respondent)),
         "seed": describe(callback.seed),
         "callback": [describe(type(child)) for child in callback.children],
     }

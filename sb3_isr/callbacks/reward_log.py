@@ -51,17 +51,18 @@ class RewardLog:
         self._statistics = self._statistics.merge(statistics)
         self._has_labels = self._has_labels or has_labels
 
-    def write(self, logger: Logger, n_labels: int) -> None:
+    def write(self, logger: Logger, counts: Mapping[str, int]) -> None:
         """
         Log the means over the transitions (and episodes) since the last call.
 
         :param logger: The logger.
-        :param n_labels: Number of labels so far.
+        :param counts: What was learned from so far, by its name.
         """
         statistics, self._statistics = self._statistics, RewardStatistics()
         if not statistics.transitions:
             return
-        logger.record("isr/labels", n_labels)
+        for name, n in counts.items():
+            logger.record(f"isr/{name}", n)
         for name in ("utility", "environment_reward", "social_reward", "presence"):
             logger.record_mean(f"isr/{name}", getattr(statistics, name) / statistics.transitions)
         absences = statistics.transitions - statistics.presence

@@ -69,26 +69,41 @@ class QueryPool:
     Transitions that the caregiver did not attend. Their labels are revealed only for the queried ones.
 
     :param labels: The transitions and the labels that the caregiver would give; NaN where it would give none.
+    :param envs: Number of each transition's environment, int ``[n]``; None if all are of one.
+    :param ended: Whether the episode ended with it, bool ``[n]``; None for nowhere.
     """
 
-    def __init__(self, labels: LabelBatch) -> None:
+    def __init__(self, labels: LabelBatch, envs: Array | None = None, ended: Array | None = None) -> None:
+        n = len(labels.transitions.actions)
         self._labels = labels
+        self.envs: Array = np.zeros(n, int) if envs is None else envs
+        self.ended: Array = np.zeros(n, bool) if ended is None else ended
 
     def __len__(self) -> int:
-        return len(self._labels.social_rewards)
+        return len(self.envs)
 
     @property
     def transitions(self) -> Transitions:
         """The transitions, oldest first."""
         return self._labels.transitions
 
-    def answerable(self) -> QueryPool:
+    def select(self, index: Any) -> QueryPool:
         """
-        Drop the transitions for which the caregiver has no answer.
+        Select some of the transitions, without a look at their labels.
 
-        :return: The others.
+        :param index: Which of them: anything that indexes an array's first axis.
+        :return: These transitions, in the order of ``index``.
         """
-        return QueryPool(self._labels.select(np.flatnonzero(~np.isnan(self._labels.social_rewards))))
+        return QueryPool(self._labels.select(index), self.envs[index], self.ended[index])
+
+    def in_environment(self, env: int) -> QueryPool:
+        """
+        Say of which environment all transitions are.
+
+        :param env: Its number.
+        :return: The same transitions.
+        """
+        return QueryPool(self._labels, np.full(len(self), env), self.ended)
 
     def without_labels(self) -> QueryPool:
         """
@@ -96,16 +111,18 @@ class QueryPool:
 
         :return: The same transitions, none of which has an answer.
         """
-        return QueryPool(self._labels._replace(social_rewards=np.full_like(self._labels.social_rewards, np.nan)))
+        unknown = np.full(len(self), np.nan, np.float32)
+        return QueryPool(LabelBatch(self.transitions, unknown), self.envs, self.ended)
 
-    def query(self, index: Array) -> LabelBatch:
+    def query(self, index: Any) -> LabelBatch:
         """
         Query the caregiver about some of the transitions.
 
-        :param index: Which of them, int ``[k]``.
-        :return: The caregiver's labels.
+        :param index: Which of them: anything that indexes an array's first axis.
+        :return: The caregiver's labels; NaN where it gives none.
         """
-        return self._labels.select(index)
+        labels = self._labels.select(index)
+        return labels._replace(social_rewards=labels.social_rewards.astype(np.float32))
 
     def extend(self, newer: QueryPool) -> QueryPool:
         """
@@ -114,7 +131,19 @@ class QueryPool:
         :param newer: Later transitions.
         :return: Both.
         """
-        return QueryPool(LabelBatch.concatenate([self._labels, newer._labels]))
+        return QueryPool.concatenate([self, newer])
+
+    @staticmethod
+    def concatenate(pools: Sequence[QueryPool]) -> QueryPool:
+        """
+        Concatenate pools.
+
+        :param pools: At least one.
+        :return: All their transitions, in order.
+        """
+        labels = LabelBatch.concatenate([pool._labels for pool in pools])
+        envs, ended = (np.concatenate([getattr(pool, name) for pool in pools]) for name in ("envs", "ended"))
+        return QueryPool(labels, envs, ended)
 
     def newest(self, max_size: int) -> QueryPool:
         """
@@ -124,4 +153,4 @@ class QueryPool:
         :return: The newest of them.
         """
         n = len(self)
-        return self if n <= max_size else QueryPool(self._labels.select(np.arange(n - max_size, n)))
+        return self if n <= max_size else self.select(np.arange(n - max_size, n))

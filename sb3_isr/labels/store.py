@@ -82,6 +82,24 @@ class LabelStore:
         self.n_added += n
         self._sampler = None
 
+    def replace(self, labels: LabelBatch | None, is_held_out: Array | None, seed: int) -> None:
+        """
+        Replace all labels. What is drawn from then on depends on the arguments alone.
+
+        :param labels: The new labels, of which the newest ``capacity`` are held; None for none.
+        :param is_held_out: Which of them are held out, bool ``[n]``.
+        :param seed: Seeds the drawing of batches.
+        :raises ValueError: As :meth:`add` does; nothing is then replaced.
+        """
+        n = 0
+        if labels is not None:
+            newest = self._checked(labels).select(slice(-self.capacity, None))
+            n = len(newest.social_rewards)
+            self._rows.write(np.arange(n), newest, np.asarray(is_held_out, bool)[-n:])
+        self.n_added = n
+        self._rng = np.random.default_rng(seed)
+        self._sampler = None
+
     def sample(self, batch_size: int) -> tuple[LabelBatch, Array]:
         """
         Draw labels to train on, with replacement, balanced as :class:`~sb3_isr.labels.sampling.BalancedSampler` does.

@@ -1,6 +1,8 @@
 """Respondents: those who answer questions about what the learner did, at once or later."""
 
+from sb3_isr.respondents.answer_book import AnswerBook
+from sb3_isr.respondents.immediate import Immediate
 from sb3_isr.respondents.question import Answer, Question
 from sb3_isr.respondents.respondent import Respondent
 
-__all__ = ["Answer", "Question", "Respondent"]
+__all__ = ["Answer", "AnswerBook", "Immediate", "Question", "Respondent"]

@@ -1,9 +1,9 @@
 """
-Query schedules: which transitions become labels, under a budget.
+Query schedules: which transitions become labels, under a budget, chosen without a look at any label.
 
 While it attends, the caregiver rewards the learner in any case; the ISR is trained on the transitions that it is
 queried about. After it has left, it can be queried about what the learner has done since. YAML and command lines write
-a schedule as text, ``uncertainty_500``.
+a schedule as text, ``uncertainty_500``. Whole episodes are asked about in ``episode_queries``.
 """
 
 from __future__ import annotations
@@ -18,18 +18,8 @@ from sb3_isr.common.batches import Array
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.batch import QueryPool
 from sb3_isr.labels.sampling import pair_hashes
-
-
-class QuerySchedule:
-    """Base class of query schedules."""
-
-    def check_isr(self, isr: InternalSocialReward) -> None:
-        """
-        Check that the schedule can be used with an ISR.
-
-        :param isr: The ISR.
-        :raises ValueError: If it cannot.
-        """
+from sb3_isr.schedules.episode_queries import EpisodeQueries
+from sb3_isr.schedules.query_schedule import QuerySchedule
 
 
 @dataclass(frozen=True)
@@ -42,8 +32,8 @@ class RandomQueries(QuerySchedule):
     """
     Query the caregiver about random transitions.
 
-    Half of those that it attends are transitions that it rewards (or reproaches), as far as there are, since without
-    praise nothing is learned.
+    No rule looks at a label before it is queried: a person does not know either where there will be something to
+    praise. Where praise is rare, few of the queried transitions are praised.
 
     :param budget: The largest number of labels in all.
     :param attended_fraction: Fraction of the budget, in [0, 1], for transitions that it attends, spread evenly over its
@@ -135,19 +125,24 @@ def query_schedule(queries: str | QuerySchedule) -> QuerySchedule:
     """
     Read the text form of a query schedule; a schedule is returned as it is.
 
-    :param queries: ``all``, ``random_500`` or ``uncertainty_500``; the number is the budget.
+    :param queries: ``all``, ``random_500``, ``uncertainty_500`` or ``episodes_50``; the number is the budget.
     :return: The schedule.
     :raises ValueError: If it is none of these, and no schedule that can be carried out.
     """
-    if isinstance(queries, AllQueries | RandomQueries):
+    if isinstance(queries, AllQueries | RandomQueries | EpisodeQueries):
         return queries
     if queries == "all":
         return AllQueries()
     name, _, budget = queries.rpartition("_") if isinstance(queries, str) else ("", "", "")
-    kinds: dict[str, type[RandomQueries]] = {"random": RandomQueries, "uncertainty": UncertaintyQueries}
+    kinds: dict[str, type[RandomQueries | EpisodeQueries]] = {
+        "random": RandomQueries,
+        "uncertainty": UncertaintyQueries,
+        "episodes": EpisodeQueries,
+    }
     if name not in kinds or not re.fullmatch("[0-9]+", budget):
         raise ValueError(
-            "A query schedule is written all, random_500 or uncertainty_500, where the number is the budget of labels, "
-            f"or is AllQueries(), RandomQueries(...) or a class derived from that one, got {queries!r}."
+            "A query schedule is written all, random_500, uncertainty_500 or episodes_50, where the number is the "
+            "budget of labels (or of answers about episodes), or is AllQueries(), RandomQueries(...), "
+            f"EpisodeQueries(...) or a class derived from one of these, got {queries!r}."
         )
     return kinds[name](int(budget))

@@ -10,7 +10,8 @@ from sb3_isr.common.batches import Array
 from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.labels.batch import LabelBatch, QueryPool
 from sb3_isr.schedules.presence import PresenceSchedule, attendance_probability
-from sb3_isr.schedules.queries import QuerySchedule, RandomQueries, query_schedule
+from sb3_isr.schedules.queries import RandomQueries, query_schedule
+from sb3_isr.schedules.query_schedule import QuerySchedule
 
 #: Number of equal parts of training in which the presence schedule is evaluated, to spread labels over them.
 N_PARTS = 1000
@@ -24,13 +25,11 @@ class QueryCounts:
     Counts the queries so far.
 
     :param attended: Labels of transitions that the caregiver attended.
-    :param rewarded: Those of them that are not 0.
     :param rounds: Rounds of queries about transitions that it did not attend.
     :param unattended: Labels of such transitions.
     """
 
     attended: int = 0
-    rewarded: int = 0
     rounds: int = 0
     unattended: int = 0
 
@@ -107,21 +106,14 @@ class BudgetScheduler(QueryScheduler):
     def on_labels(self, labels: LabelBatch, progress: float) -> LabelBatch:
         """As :class:`QueryScheduler`'s, at random and within the budget."""
         due = max(0, int(self._n_attended * _share(self._attended, progress)) - self.counts.attended)
-        index = self._rng.permutation(len(labels.social_rewards))
-        is_rewarded = labels.social_rewards[index] != 0
-        wanted = max(0, (self.counts.attended + due + 1) // 2 - self.counts.rewarded)
-        rewarded, others = index[is_rewarded], index[~is_rewarded]
-        queried = np.concatenate([rewarded[:wanted], others, rewarded[wanted:]])[:due]
+        queried = self._rng.permutation(len(labels.social_rewards))[:due]
         self.counts.attended += len(queried)
-        self.counts.rewarded += int((labels.social_rewards[queried] != 0).sum())
         return labels.select(np.sort(queried))
 
     def on_unattended(self, unattended: QueryPool) -> None:
         """As :class:`QueryScheduler`'s; the pool holds the newest transitions of the schedule's window."""
-        answerable = unattended.answerable()
-        if len(answerable):
-            pool = answerable if self._pool is None else self._pool.extend(answerable)
-            self._pool = pool.newest(self._schedule.window)
+        pool = unattended if self._pool is None else self._pool.extend(unattended)
+        self._pool = pool.newest(self._schedule.window)
 
     def query_if_due(self, progress: float, isr: InternalSocialReward) -> LabelBatch | None:
         """As :class:`QueryScheduler`'s."""
@@ -137,10 +129,18 @@ class BudgetScheduler(QueryScheduler):
         n = min(n, self.n_reserved - self.counts.unattended)
         if self._pool is None or n < 1:
             return None
-        labels = self._pool.query(self._schedule.choose(self._pool, n, isr, self._rng))
+        pool, self._pool = self._pool, None
+        answers: list[LabelBatch] = []
+        while n > 0 and len(pool):
+            queried = self._schedule.choose(pool, n, isr, self._rng)
+            labels = pool.query(queried)
+            # Whether there is an answer is not known before the query; others take the place of those without one.
+            answers.append(labels.select(np.flatnonzero(~np.isnan(labels.social_rewards))))
+            n -= len(answers[-1].social_rewards)
+            pool = pool.select(np.setdiff1d(np.arange(len(pool)), queried))
+        labels = LabelBatch.concatenate(answers)
         self.counts.unattended += len(labels.social_rewards)
-        self._pool = None
-        return labels
+        return labels if len(labels.social_rewards) else None
 
 
 def make_scheduler(schedule: QuerySchedule, presence: PresenceSchedule, rng: np.random.Generator) -> QueryScheduler:

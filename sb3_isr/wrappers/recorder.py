@@ -40,6 +40,7 @@ class Recorder:
         self.keeps_unattended = False
         self._labels: list[LabelBatch] = []
         self._unattended: list[LabelBatch] = []
+        self._places: list[tuple[Array, Array]] = []  # environment and ending of each unattended transition
         self._statistics = RewardStatistics()
         self._social_returns = np.zeros(n_envs)  # of the running episodes
 
@@ -55,13 +56,14 @@ class Recorder:
         """
         steps = slice(0, log.n_steps)
         labels, present, absent = log.labels[steps], log.present[steps], log.absent()
+        internal_rewards, dones = log.internal_rewards[steps], log.dones[steps]
         batch = LabelBatch(log.transitions(), labels.ravel().astype(np.float32))
         if (labelled := log.labelled()).any():
             self._labels.append(_copy_of(batch, labelled.ravel()))
         if self.keeps_unattended and absent.any():
             self._unattended.append(_copy_of(batch, absent.ravel()))
+            self._places.append((np.nonzero(absent)[1], dones[absent]))
         rewards, social_rewards = log.rewards[steps], np.where(np.isnan(labels), 0.0, labels)
-        internal_rewards, dones = log.internal_rewards[steps], log.dones[steps]
         sums = RewardStatistics(
             transitions=labels.size,
             utility=float(utility(rewards, social_rewards, internal_rewards, present).sum()),
@@ -92,8 +94,11 @@ class Recorder:
         """
         statistics, self._statistics = self._statistics, RewardStatistics()
         labels = LabelBatch.concatenate(self._labels) if self._labels else None
-        unattended = QueryPool(LabelBatch.concatenate(self._unattended)) if self._unattended else None
-        self._labels, self._unattended = [], []
+        unattended = None
+        if self._unattended:
+            envs, ended = map(np.concatenate, zip(*self._places, strict=True))
+            unattended = QueryPool(LabelBatch.concatenate(self._unattended), envs, ended)
+        self._labels, self._unattended, self._places = [], [], []
         return Record(labels, unattended, statistics)
 
 

@@ -41,7 +41,7 @@ def test_a_caregiver_who_never_labels_is_warned_of_also_where_no_episode_ends(
         log = RewardLog()
         for statistics in rollouts:
             log.add(statistics, has_labels=False)
-            log.write(Logger(None, []), n_labels=0)
+            log.write(Logger(None, []), {"labels": 0})
 
     with pytest.warns(UserWarning, match=f"attended {steps} steps and gave no label"):
         write()

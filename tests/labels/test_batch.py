@@ -37,15 +37,10 @@ def test_dict_observations_are_selected_and_concatenated() -> None:
 def test_a_pool_reveals_only_the_labels_of_queried_transitions() -> None:
     pool = QueryPool(make_labels([0.0, 0.5, NAN, 1.0]))
     public = {name: getattr(pool, name) for name in dir(pool) if not name.startswith("_")}
-    assert sorted(public) == ["answerable", "extend", "newest", "query", "transitions", "without_labels"]
+    methods = ["concatenate", "extend", "in_environment", "newest", "query", "select", "without_labels"]
+    assert sorted(public) == sorted([*methods, "ended", "envs", "transitions"])
     assert len(pool) == len(pool.transitions.actions) == len(pool.transitions.observations) == 4
     assert pool.query(np.array([3, 1])).social_rewards.tolist() == [1.0, 0.5]
-
-
-def test_transitions_without_an_answer_are_dropped() -> None:
-    pool = QueryPool(make_labels([NAN, 0.5, NAN, 1.0])).answerable()
-    assert numbers_in(pool.query(np.arange(len(pool)))) == [1, 3]
-    assert len(QueryPool(make_labels([NAN])).answerable()) == 0
 
 
 def test_an_extended_pool_holds_the_newest_transitions() -> None:
@@ -56,8 +51,17 @@ def test_an_extended_pool_holds_the_newest_transitions() -> None:
     assert len(older) == 3
 
 
+def test_a_pool_knows_environments_and_endings_of_what_is_left_in_it() -> None:
+    ended = np.array([False, True, False])
+    pool = QueryPool(make_labels([0.0] * 3), np.array([0, 1, 0]), ended)
+    both = pool.extend(pool.in_environment(7)).newest(5)
+    assert both.envs.tolist() == [1, 0, 7, 7, 7]
+    assert both.ended.tolist() == [True, False, False, True, False]
+    assert pool.select(ended).without_labels().envs.tolist() == [1]
+    assert QueryPool(make_labels([0.0])).ended.tolist() == [False]
+
+
 def test_what_listens_cannot_reveal_labels() -> None:
     pool = QueryPool(make_labels([1.0, 0.0, 0.5])).without_labels()
     assert np.isnan(pool.query(np.arange(3)).social_rewards).all()
     assert len(pool) == 3
-    assert len(pool.answerable()) == 0

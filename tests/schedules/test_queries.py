@@ -84,7 +84,9 @@ def test_text_forms() -> None:
         "random_x",
         "random_-1",
     ):
-        with pytest.raises(ValueError, match=f"is written all, random_500 or uncertainty_500.*, got '{text}'"):
+        with pytest.raises(
+            ValueError, match=f"is written all, random_500, uncertainty_500 or episodes_50.*, got '{text}'"
+        ):
             query_schedule(text)
 
 

@@ -28,7 +28,7 @@ from sb3_isr import (
 from sb3_isr.labels import LabelRange, QueryPool
 from sb3_isr.labels.label_range import LabelRanges
 from sb3_isr.schedules.presence import PresenceSchedule, presence_schedule
-from sb3_isr.schedules.queries import QuerySchedule
+from sb3_isr.schedules.query_schedule import QuerySchedule
 from sb3_isr.schedules.query_scheduler import QueryScheduler, make_scheduler
 from tests.schedules.planted_isr import PlantedISR, transitions
 from tests.scripted_env import ScriptedEnv, scripted_vec_env
@@ -62,16 +62,6 @@ def test_labels_are_spread_evenly_over_attendance() -> None:
     assert counts == [20, 30, 30, 20]
 
 
-def test_half_of_the_attended_queries_are_rewarded_as_far_as_there_are() -> None:
-    queries = scheduler(RandomQueries(40), "always")
-    rewarded = []
-    for progress, labels in ((0.25, [0] * 20), (0.5, [0] * 20 + [1] * 3), (0.75, [0] * 20 + [1] * 30), (1, [0] * 20)):
-        queried = queries.on_labels(transitions(*labels), progress)
-        assert n_labels(queried) == 10
-        rewarded.append(int(queried.social_rewards.sum()))
-    assert rewarded == [0, 3, 10, 0]
-
-
 def test_rounds_come_soon_after_departure_and_then_at_equal_intervals() -> None:
     queries = scheduler(RandomQueries(10, attended_fraction=0.0, n_rounds=5), "leave_at_0.5")
     rounds = []
@@ -84,13 +74,27 @@ def test_rounds_come_soon_after_departure_and_then_at_equal_intervals() -> None:
     assert rounds == pytest.approx([0.52, 0.62, 0.72, 0.82, 0.92], abs=0.006)
 
 
-def test_a_round_chooses_from_the_newest_transitions_with_an_answer() -> None:
-    queries = scheduler(UncertaintyQueries(3, attended_fraction=0.0, n_rounds=1, window=3), "never")
-    queries.on_unattended(QueryPool(transitions(9, 8, 1)))
-    queries.on_unattended(QueryPool(transitions(2, float("nan"), 3)))
-    labels = queries.query(5, PLANTED)
+def test_a_round_chooses_from_the_newest_transitions() -> None:
+    queries = scheduler(UncertaintyQueries(3, attended_fraction=0.0, n_rounds=1, window=4), "never")
+    queries.on_unattended(QueryPool(transitions(9, 8, 7)))
+    queries.on_unattended(QueryPool(transitions(1, 2, 3)))
+    labels = queries.query(3, PLANTED)
     assert labels is not None
-    assert sorted(labels.social_rewards.tolist()) == [1, 2, 3]
+    assert sorted(labels.social_rewards.tolist()) == [2, 3, 7]
+
+
+def test_queries_without_an_answer_cost_nothing_and_others_take_their_place() -> None:
+    queries = scheduler(UncertaintyQueries(3, attended_fraction=0.0, n_rounds=1), "never")
+    pool = transitions(9, 8, 7, 6, 5)
+    pool.social_rewards[[0, 2]] = np.nan
+    queries.on_unattended(QueryPool(pool))
+    labels = queries.query(3, PLANTED)
+    assert labels is not None
+    assert sorted(labels.social_rewards.tolist()) == [5, 6, 8]
+    assert queries.counts.unattended == 3
+    queries = scheduler(UncertaintyQueries(3, attended_fraction=0.0, n_rounds=1), "never")
+    queries.on_unattended(QueryPool(transitions(1)._replace(social_rewards=np.array([np.nan], np.float32))))
+    assert queries.query(3, PLANTED) is None
 
 
 def test_queries_stop_at_the_budget() -> None:
@@ -269,7 +273,7 @@ def test_only_the_newest_transitions_of_the_window_are_queried_from_the_first_ba
 
 
 def test_a_schedule_of_another_kind_is_refused_and_not_taken_for_all() -> None:
-    with pytest.raises(ValueError, match=r"AllQueries\(\), RandomQueries\(.*derived from that one, got .*QueryS"):
+    with pytest.raises(ValueError, match=r"AllQueries\(\), RandomQueries\(.*derived from one of these, got .*QueryS"):
         scheduler(QuerySchedule(), "leave_at_0.5")
-    with pytest.raises(ValueError, match=r"is written all, random_500 or uncertainty_500, .*, got 20\."):
+    with pytest.raises(ValueError, match=r"is written all, random_500, uncertainty_500 or episodes_50, .*, got 20\."):
         ISRCallback(queries=20)  # type: ignore[arg-type]

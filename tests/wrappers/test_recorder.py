@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sb3_isr import ISRRewardWrapper
+from sb3_isr.callbacks.connection import find_connection
 from sb3_isr.labels import LabelBatch
+from tests.scripted_env import Script, scripted_vec_env
 from tests.wrappers.connected import connected, constant, utilities_of
 
 
@@ -54,9 +57,11 @@ def test_unattended_transitions_are_recorded_only_where_they_are_of_use() -> Non
         np.testing.assert_array_equal(transitions.actions, [1, 2, 1, 2])
         np.testing.assert_array_equal(transitions.next_observations, [[0, 1], [1, 1], [0, 2], [1, 2]])
         np.testing.assert_array_equal(transitions.terminated, [False, False, True, False])
+        np.testing.assert_array_equal(record.unattended.envs, [0, 1, 0, 1])
+        np.testing.assert_array_equal(record.unattended.ended, [False, False, True, False])
         # The caregiver has no answer about the first step of environment 1.
-        answers: LabelBatch = record.unattended.answerable().query(np.arange(3))
-        np.testing.assert_array_equal(answers.social_rewards, [0.0, 1.0, -2.0])
+        answers: LabelBatch = record.unattended.query(np.arange(4))
+        np.testing.assert_array_equal(answers.social_rewards, [0.0, np.nan, 1.0, -2.0])
         assert venv.composer.collect().unattended is None
 
 
@@ -93,3 +98,21 @@ def test_internal_rewards_are_measured_only_where_the_caregiver_is_absent() -> N
     statistics = venv.composer.collect().statistics
     assert statistics.presence == (utilities == 1.0).sum()
     assert statistics.internal_reward == 0.25 * (utilities == 0.25).sum()
+
+
+def test_unattended_transitions_of_wrappers_in_environments_know_their_environment() -> None:
+    """Each wrapper takes its environment for number 0, and an episode that is truncated has ended, too."""
+    scripts: list[Script] = [[(0.0, 1.0)] * 2, [(0.0, 1.0)] * 3]
+    venv = scripted_vec_env(scripts, wrapper=ISRRewardWrapper, truncates=True)
+    venv.reset()
+    connection = find_connection(venv)
+    connection.connect(constant(0.0), 0.0, 1.0, [np.random.default_rng(0)] * 2, True)
+    for _ in range(3):
+        connection.announce_step()
+        venv.step(np.zeros(2, int))
+    pools = [record.unattended for record in connection.collect()]
+    assert [None if pool is None else pool.envs.tolist() for pool in pools] == [[0, 0, 0], [1, 1, 1]]
+    assert [None if pool is None else pool.ended.tolist() for pool in pools] == [
+        [False, True, False],
+        [False, False, True],
+    ]
