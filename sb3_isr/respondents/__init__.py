@@ -1,6 +1,7 @@
 """Respondents: those who answer questions about what the learner did, at once or later."""
 
+from sb3_isr.respondents.mailbox import Mailbox
 from sb3_isr.respondents.question import Answer, Question
 from sb3_isr.respondents.respondent import Respondent
 
-__all__ = ["Answer", "Question", "Respondent"]
+__all__ = ["Answer", "Mailbox", "Question", "Respondent"]
