@@ -16,7 +16,7 @@ from sb3_isr.respondents.mailbox_answers import MailboxAnswers
 from sb3_isr.respondents.mailbox_file import MailboxError
 from sb3_isr.respondents.question import Answer, Question
 from sb3_isr.respondents.training_lock import TrainingLock
-from sb3_isr.respondents.transition_bytes import to_bytes
+from sb3_isr.respondents.transition_bytes import transitions_to_bytes
 
 #: Seconds between two looks into the file while a training waits.
 _POLL = 0.05
@@ -104,7 +104,7 @@ class Mailbox(MailboxAnswers):
         :raises MailboxError: If another training uses the mailbox, or a question's id is that of another question.
         """
         self.begin_training()
-        rows = [(question, to_bytes(question.transitions)) for question in questions]
+        rows = [(question, transitions_to_bytes(question.transitions)) for question in questions]
         for question, _ in rows:
             _check(question)
         with self.file.writing() as connection:

@@ -10,6 +10,40 @@ from pathlib import Path
 from sb3_isr.respondents.mailbox_file import MailboxError
 
 
+def path_of_lock(mailbox: Path) -> Path:
+    """
+    Name the lock of a mailbox.
+
+    :param mailbox: The mailbox's file.
+    :return: The lock's file.
+    """
+    return mailbox.with_name(f"{mailbox.name}.training")
+
+
+def is_training(mailbox: Path) -> bool:
+    """
+    Say whether a training holds a mailbox now.
+
+    :param mailbox: The mailbox's file.
+    :return: Whether one does.
+    """
+    path = path_of_lock(mailbox)
+    if not path.is_file():
+        return False
+    try:
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    except sqlite3.Error:
+        return False
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+        return False
+    except sqlite3.Error:
+        return True
+    finally:
+        connection.close()
+
+
 class TrainingLock:
     """
     A lock beside a mailbox, held until it is closed or its process ends.
@@ -22,7 +56,7 @@ class TrainingLock:
     """
 
     def __init__(self, mailbox: Path) -> None:
-        path = mailbox.with_name(f"{mailbox.name}.training")
+        path = path_of_lock(mailbox)
         try:
             self._connection = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:

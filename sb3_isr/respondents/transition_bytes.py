@@ -13,7 +13,7 @@ _OBSERVATIONS, _NEXT_OBSERVATIONS = "observations", "next_observations"
 _ACTIONS, _TERMINATED = "actions", "terminated"
 
 
-def to_bytes(transitions: Transitions) -> bytes:
+def transitions_to_bytes(transitions: Transitions) -> bytes:
     """
     Write transitions as bytes of safetensors.
 
@@ -33,9 +33,9 @@ def to_bytes(transitions: Transitions) -> bytes:
     return safetensors.numpy.save({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)})
 
 
-def from_bytes(data: bytes) -> Transitions:
+def transitions_from_bytes(data: bytes) -> Transitions:
     """
-    Read what :func:`to_bytes` wrote.
+    Read what :func:`transitions_to_bytes` wrote.
 
     :param data: The bytes.
     :return: The transitions.
