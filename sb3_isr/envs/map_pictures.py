@@ -15,7 +15,7 @@ from sb3_isr.common.batches import Array
 _TRIANGLE = point_in_triangle((0.12, 0.19), (0.87, 0.50), (0.12, 0.81))  # type: ignore[no-untyped-call]
 _SMALL_CIRCLE = point_in_circle(0.5, 0.5, 0.18)  # type: ignore[no-untyped-call]
 #: Height of a line of text in pixels.
-_LINE = 24
+_LINE = 28
 
 
 class DrawnAgent(WorldObj):
@@ -66,18 +66,19 @@ def draw_map(size: int, objects: Mapping[tuple[int, int], WorldObj], tile_size: 
 
 def with_caption(picture: Array, caption: str) -> Array:
     """
-    Put a line of text under a picture.
+    Write on the outer wall at the bottom of a map.
 
     :param picture: uint8 ``[height, width, 3]``.
-    :param caption: The text; "" leaves the line empty.
-    :return: uint8 ``[height + 24, width, 3]``.
+    :param caption: The text; "" for nothing.
+    :return: The same with the text.
     """
-    line = np.full((_LINE, picture.shape[1], 3), 24, np.uint8)
-    if caption:
-        from PIL import Image, ImageDraw
+    if not caption:
+        return picture
+    from PIL import Image, ImageDraw
 
-        image = Image.fromarray(line)
-        middle = (picture.shape[1] / 2, _LINE / 2)
-        ImageDraw.Draw(image).text(middle, caption, fill=(120, 255, 120), anchor="mm", font_size=15)
-        line = np.asarray(image)
-    return np.concatenate([picture, line])
+    image = Image.fromarray(picture)
+    drawing = ImageDraw.Draw(image)
+    drawing.rectangle((0, image.height - _LINE, image.width, image.height), fill=(28, 120, 52))
+    middle = (image.width / 2, image.height - _LINE / 2)
+    drawing.text(middle, caption, fill=(255, 255, 255), anchor="mm", font_size=17)
+    return np.asarray(image)

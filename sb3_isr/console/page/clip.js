@@ -98,7 +98,7 @@ export class Clip {
     $("verdict").textContent = { 1: "+ You praise this step.", "-1": "− You reproach this step." }[marks[step]] ?? ended;
     $("verdict").className = kind(marks[step]);
     const n = marks.filter((mark) => mark !== 0).length;
-    $("enter-label").textContent = n ? `Save ${n} mark${n > 1 ? "s" : ""}, the rest is nothing` : "Nothing here, next";
+    $("enter-label").textContent = n ? `${n} mark${n > 1 ? "s" : ""}, rest nothing` : "Nothing, next";
     $("play-label").textContent = this.isPlaying ? "Pause" : "Play";
     this.onChange();
   }

@@ -14,6 +14,7 @@ let isConnected = false;
 let lostBecause = "";
 let isBusy = false;       // an undo is under way
 let refusal = "";         // an answer that will never be saved
+let nSaid = 0;            // answers (not skips) of this page that the state does not count yet
 const done = new Set();   // questions answered on this page
 const details = new Map(); // questions that were fetched, as promises
 const drafts = new Map();  // marks of questions that were put aside
@@ -45,10 +46,12 @@ function drawAlarm() {
   $("connection").className = `pill ${isConnected && !outbox.problem ? "good" : "bad"}`;
 }
 
+const isSkip = (item) => item.rewards.every((reward) => reward === null);
+
 function onSaved(item) {
   const n = item.rewards.filter((reward) => reward).length;
-  const isSkip = item.rewards.every((reward) => reward === null);
-  addToLog(isSkip ? "skipped" : n ? `${n} mark${n > 1 ? "s" : ""} saved` : "nothing there, saved", isSkip ? "skip" : "saved");
+  const text = isSkip(item) ? "skipped" : n ? `${n} mark${n > 1 ? "s" : ""} saved` : "nothing there, saved";
+  addToLog(text, isSkip(item) ? "skip" : "saved");
 }
 
 function onRefused(item, text) {
@@ -61,6 +64,7 @@ async function poll() {
   try {
     const answer = await ask("/api/state");
     state = answer;
+    nSaid = outbox.items.filter((item) => !isSkip(item)).length;
     isConnected = true;
     outbox.open(state.mailbox);
     drawSide(state);
@@ -87,6 +91,7 @@ function detailsOf(id) {
 }
 
 const waiting = () => (state?.open ?? []).map((each) => each.id).filter((id) => !done.has(id));
+const isUsedUp = () => state.status.budget !== undefined && state.n_answered + nSaid >= state.status.budget;
 
 // Show the next question, unless the one that is shown is still open.
 async function choose() {
@@ -94,16 +99,16 @@ async function choose() {
   const ids = waiting();
   const isWhole = state.open.length === state.n_open;
   const shown = clip.question?.id;
-  if (shown !== undefined && (ids.includes(shown) || (!isWhole && !done.has(shown)))) {
+  if (shown !== undefined && !isUsedUp() && (ids.includes(shown) || (!isWhole && !done.has(shown)))) {
     drawWaiting(ids);
     return;
   }
-  if (shown !== undefined && !done.has(shown)) {
+  if (shown !== undefined && !done.has(shown) && !ids.includes(shown)) {
     toast("This question is not asked any more: it was too old, or somebody else answered it.");
   }
-  if (ids.length === 0) {
+  if (ids.length === 0 || isUsedUp()) {
     clip.hide();
-    const [title, text] = nothingToDo(state);
+    const [title, text] = nothingToDo({ ...state, n_answered: state.n_answered + nSaid });
     $("nothing-title").textContent = title;
     $("nothing-text").textContent = text;
     $("reason").textContent = $("help-reason").textContent = "There is no question on the screen.";
@@ -115,7 +120,11 @@ async function choose() {
 }
 
 async function show(id, marks) {
+  const request = (show.request = {});
   const question = await detailsOf(id);
+  const isOld = show.request !== request || done.has(id);
+  if (isOld || (clip.question?.id === id && marks === undefined)) return;
+  $("clip").classList.remove("loading");
   $("reason").textContent = $("help-reason").textContent = question.reason || "No reason was given.";
   $("nothing").hidden = true;
   $("clip").hidden = false;
@@ -136,7 +145,10 @@ function answer(rewards) {
   done.add(id);
   drafts.delete(id);
   clip.hide();
-  outbox.put({ question: id, rewards });
+  $("clip").classList.add("loading");
+  const item = { question: id, rewards };
+  if (!isSkip(item)) nSaid += 1;
+  outbox.put(item);
   choose().catch(() => {});
 }
 
@@ -159,6 +171,7 @@ async function undo() {
     done.delete(undone.question);
     refusal = "";
     state = await ask("/api/state");
+    nSaid = 0;
     drawSide(state);
     await show(undone.question, undone.rewards.map((reward) => Math.sign(reward ?? 0)));
     addToLog("taken back", "undone");

@@ -40,7 +40,7 @@ function drawCurve(points) {
     svg.replaceChildren(element("text", { x: 140, y: 65, class: "empty" }, "no figures yet"));
     return;
   }
-  const [left, right, top, bottom] = [34, 272, 10, 108];
+  const [left, right, top, bottom] = [34, 272, 26, 108];
   const xs = points.map((point) => point[0]), ys = points.map((point) => point[1]);
   const [low, high] = [Math.min(0, ...ys), Math.max(0, ...ys)];
   const height = high - low || 1;
