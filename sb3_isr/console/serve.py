@@ -42,9 +42,8 @@ def serve(run: Path, host: str = "127.0.0.1", port: int | None = None, by: str |
             "the console; what was answered is saved.",
             flush=True,
         )
-        config = uvicorn.Config(
-            make_app(mailbox, token, who), log_level="warning", access_log=False, ws="none", limit_concurrency=100
-        )
+        app = make_app(mailbox, token, who)
+        config = uvicorn.Config(app, log_level="warning", lifespan="off", ws="none", limit_concurrency=100)
         uvicorn.Server(config).run(sockets=[listener])
     return 0
 

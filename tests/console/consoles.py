@@ -28,7 +28,7 @@ def console(path: Path, by: str = "ada") -> Iterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     with Mailbox(path) as mailbox:
         app = make_app(mailbox, TOKEN, by)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="none"))
         thread = Thread(target=lambda: server.run(sockets=[listener]))
         thread.start()
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -13,11 +12,13 @@ import pytest
 
 from sb3_isr.respondents import Mailbox
 from sb3_isr.respondents.mailbox_file import NotSavedError
+from tests.full_disk import files_limited
 from tests.respondents.made_questions import made_question
 
 #: Puts questions and answers them, as fast as it can, and says what is saved.
 _ANSWERS_ON = """
 import sys
+from tests.full_disk import files_limited
 from tests.respondents.made_questions import made_question
 from sb3_isr.respondents import Mailbox
 mailbox = Mailbox(sys.argv[1])
@@ -76,15 +77,11 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(tmp_path: Path) -> None:
         mailbox.put([made_question(0)])
         mailbox.answer("question-0", [1, 0, 0], "ada")
         log = path.with_name("mailbox.sqlite-wal")
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 100, hard))
-        try:
+        with files_limited(log.stat().st_size + 100):
             with pytest.raises(NotSavedError, match=r"could not be written .*nothing of it is"):
                 mailbox.put([made_question(1, k=2000), made_question(2, k=2000)])
             with pytest.raises(NotSavedError, match="could not be written"):
                 mailbox.answer("question-0", [0, 0, 1], "ada")
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert mailbox.question_ids() == ["question-0"]
         assert [answer.rewards.tolist() for answer in mailbox.answers()] == [[1, 0, 0]]
         mailbox.answer("question-0", [0, 0, 1], "ada")  # and goes on once there is room
