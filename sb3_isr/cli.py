@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_console(commands)
     arguments = parser.parse_args(argv)
     modules, extra = _NEEDS[arguments.command]
-    return run_command(f"sb3-isr {arguments.command}", lambda: int(arguments.run_command(arguments)), modules, extra)
+    return run_command(f"sb3-isr {arguments.command}", lambda: int(arguments.run(arguments)), modules, extra)
 
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -45,7 +45,7 @@ def _add_demo(commands: Commands) -> None:
     demo = commands.add_parser("demo", help="a caregiver leaves: how much performance is retained (a minute)")
     demo.add_argument("--seed", type=_seed, default=0, help="seeds everything (default: 0)")
     demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the results (default: runs/demo)")
-    demo.set_defaults(run_command=_demo)
+    demo.set_defaults(run=_demo)
 
 
 def _add_animate(commands: Commands) -> None:
@@ -55,7 +55,7 @@ def _add_animate(commands: Commands) -> None:
     )
     command.add_argument("--seed", type=_seed, default=0, help="seeds mazes and actions (default: 0)")
     command.add_argument("--out", type=Path, default=Path("prosocial.gif"), help="the GIF (default: prosocial.gif)")
-    command.set_defaults(run_command=_animate)
+    command.set_defaults(run=_animate)
 
 
 def _add_tune(commands: Commands) -> None:
@@ -114,23 +114,23 @@ def _add_tune(commands: Commands) -> None:
     how.add_argument("--confirm", type=int, default=0, metavar="N", help="then run the best trial on N fresh seeds")
     how.add_argument("--trial", type=int, metavar="NUMBER", help="use this trial in place of the best")
     how.add_argument("--repair", type=Path, metavar="JOURNAL", help="only remove torn lines from a journal")
-    command.set_defaults(run_command=_tune)
+    command.set_defaults(run=_tune)
 
 
 def _add_console(commands: Commands) -> None:
     command = commands.add_parser("console", help="answer the questions of a training in the browser")
     add = command.add_argument
-    add("run", type=Path, metavar="RUN", help="folder of the run, or its mailbox.sqlite")
+    add("folder", type=Path, metavar="RUN", help="folder of the run, or its mailbox.sqlite")
     add("--by", metavar="NAME", help="who answers (default: your user name)")
     add("--port", type=int, help="the port (default: that of the last time, or a free one)")
     add("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1, this machine alone)")
-    command.set_defaults(run_command=_console)
+    command.set_defaults(run=_console)
 
 
 def _console(arguments: argparse.Namespace) -> int:
     from sb3_isr.console.serve import serve
 
-    return serve(arguments.run, arguments.host, arguments.port, arguments.by)
+    return serve(arguments.folder, arguments.host, arguments.port, arguments.by)
 
 
 def _tune(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import gymnasium as gym
 
 from sb3_isr.isr.space_json import space_from_json, space_to_json
+from sb3_isr.respondents.illustrator import Illustrator
 from sb3_isr.respondents.mailbox_answers import MailboxAnswers
 from sb3_isr.respondents.mailbox_file import MailboxError
 from sb3_isr.respondents.question import Answer, Question
@@ -49,6 +50,8 @@ class Mailbox(MailboxAnswers):
         self._training: TrainingLock | None = None
         #: Row of the newest answer that was taken; a checkpoint keeps it, and a training that resumes sets it.
         self.seen = 0
+        #: Adds pictures to a question before it is put; None for questions as they are.
+        self.illustrate: Illustrator | None = None
         self.run = self._agree("run", run, new=uuid.uuid4().hex)
         if observation_space is not None and action_space is not None:
             self.check_spaces(observation_space, action_space)
@@ -104,7 +107,10 @@ class Mailbox(MailboxAnswers):
         :raises MailboxError: If another training uses the mailbox, or a question's id is that of another question.
         """
         self.begin_training()
-        rows = [(question, transitions_to_bytes(question.transitions)) for question in questions]
+        illustrate = self.illustrate or (lambda question: question)
+        known_ids = set(self.question_ids()) if questions else set()
+        illustrated = [each if each.id in known_ids else illustrate(each) for each in questions]
+        rows = [(question, transitions_to_bytes(question.transitions)) for question in illustrated]
         for question, _ in rows:
             _check(question)
         with self.file.writing() as connection:
@@ -135,6 +141,17 @@ class Mailbox(MailboxAnswers):
                     [(question.id, position, image) for position, image in enumerate(question.pictures)],
                 )
 
+    def can_show(self, env: int, step: int, n_steps: int) -> bool:
+        """
+        Say whether a question would have pictures, for whoever chooses what is asked.
+
+        :param env: Number of the environment.
+        :param step: Steps that it had done before the first transition.
+        :param n_steps: Number of transitions.
+        :return: False if other questions would have some, but not this one.
+        """
+        return self.illustrate is None or self.illustrate.can_show(env, step, n_steps)
+
     def take(self) -> list[Answer]:
         """
         Get the answers that came since the last call; at first, all that the file has.
@@ -151,12 +168,18 @@ class Mailbox(MailboxAnswers):
         :param timeout: Seconds to wait at most; None for no limit.
         :return: Whether there is an answer to take.
         """
+        if self.has_answers(self.seen):
+            return True
         end = None if timeout is None else time.monotonic() + timeout
-        while not self.has_answers(self.seen):
-            if self.is_postponed() or (end is not None and time.monotonic() >= end):
-                return False
-            time.sleep(_POLL)
-        return True
+        self.set_status(is_waiting=True)
+        try:
+            while not self.has_answers(self.seen):
+                if self.is_postponed() or (end is not None and time.monotonic() >= end):
+                    return False
+                time.sleep(_POLL)
+            return True
+        finally:
+            self.set_status(is_waiting=False)
 
     def withdraw(self, question_ids: Sequence[str]) -> None:
         """
@@ -195,11 +218,15 @@ class Mailbox(MailboxAnswers):
         with self.file.writing() as connection:
             connection.execute("INSERT INTO progress (step, value) VALUES (?, ?)", (int(step), float(value)))
 
-    def close(self) -> None:
-        """Close the file, and let another training have it."""
+    def end_training(self) -> None:
+        """Let another training have the mailbox."""
         if self._training is not None:
             self._training.close()
             self._training = None
+
+    def close(self) -> None:
+        """Close the file, and let another training have it."""
+        self.end_training()
         self.file.close()
 
     def __enter__(self) -> Mailbox:

@@ -16,7 +16,7 @@ DRAWN = "isr_pictures"
 _RECORDED = "isr_frames"
 
 
-class Illustrator:
+class VenvIllustrator:
     """
     Adds pictures to questions.
 

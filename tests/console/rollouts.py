@@ -10,7 +10,7 @@ from sb3_isr.envs import CoinGameVecEnv
 from sb3_isr.labels.transitions import Transitions
 from sb3_isr.respondents import Question
 from sb3_isr.respondents.transition_bytes import transitions_to_bytes
-from sb3_isr.wrappers.illustrator import Illustrator
+from sb3_isr.wrappers.illustrator import VenvIllustrator
 
 #: Names of the coin game's actions.
 ACTIONS = ["left", "right", "forward"]
@@ -33,7 +33,7 @@ def questions(n: int, seed: int = 0, with_pictures: bool = True, max_steps: int 
     venv = CoinGameVecEnv(1, n_walls=3, max_steps=max_steps)
     venv.seed(seed)
     rng = np.random.default_rng(seed)
-    illustrate = Illustrator(venv)
+    illustrate = VenvIllustrator(venv)
     asked = []
     for number in range(n):
         transitions = episode(venv, rng)

@@ -18,7 +18,8 @@ export function drawSide(state) {
   const left = budget === undefined ? "" : `${count(Math.max(0, budget - given), "answer")} left; `;
   $("n-left").textContent = `${left}${count(state.n_open, "question")} waiting`;
   $("training").textContent = state.is_training
-    ? (state.is_postponed ? "training goes on: later" : "training runs") : "training is not running";
+    ? (state.is_postponed ? "training goes on: later" : status.is_waiting ? "training waits for you" : "training runs")
+    : "training is not running";
   $("training").className = `pill ${state.is_training ? "good" : "idle"}`;
   const { steps, total_steps: total } = status;
   $("steps").textContent = steps === undefined ? ""
