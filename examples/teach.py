@@ -2,9 +2,9 @@
 A person teaches a learner that knows nothing the coin game, by praising steps of some fifty episodes in the browser.
 
 Run ``python examples/teach.py`` (or ``make teach``), open the link, and press ``?`` there. The learner waits for its
-first answers, and then shows more of what it does as it learns. Interrupted, it goes on with the same answers when it
-is started again. ``python examples/teach.py --caregiver simulated`` shows the same without a person: a program answers
-through the same mailbox.
+first answers, and then shows more of what it does as it learns. Interrupted, it starts again with all answers that were
+given; delete its folder to begin anew. ``python examples/teach.py --caregiver simulated`` shows the same without a
+person: a program answers through the same mailbox.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ import numpy as np
 import torch
 from stable_baselines3 import PPO
 
-from sb3_isr import ISRCallback, VecISRReward
-from sb3_isr.callbacks.mailbox_report import MailboxReport
+from sb3_isr import ISRCallback, Mailbox, MailboxReport, VecISRReward
 from sb3_isr.envs import CoinGameVecEnv
 from sb3_isr.evaluation.networks import ONE_HOT
-from sb3_isr.respondents import Mailbox, Question
+from sb3_isr.respondents import Question
 
 #: The reward of a praised step, as in the paper.
 PRAISE = 0.4
