@@ -8,7 +8,9 @@ CONSTRAINTS ?= constraints.txt
 RUN := $(VENV)/bin/python -m
 STAMP := $(VENV)/.sb3-isr-installed
 
-.PHONY: install format lint type test test-fast commit-checks demo reproduction benchmark clean
+CAREGIVER ?= person
+
+.PHONY: install format lint type test test-fast commit-checks demo teach reproduction benchmark clean
 
 install: $(STAMP)
 
@@ -45,6 +47,10 @@ commit-checks: format lint type
 
 demo: $(STAMP)
 	$(RUN) sb3_isr.cli demo
+
+# CAREGIVER=simulated shows the same without a person.
+teach: $(STAMP)
+	$(VENV)/bin/python examples/teach.py --caregiver $(CAREGIVER)
 
 reproduction: $(STAMP)
 	$(RUN) reproduction --all --out docs

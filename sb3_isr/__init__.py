@@ -1,6 +1,6 @@
 """Value internalization for Stable-Baselines3: keep learning after the one who gave the reward has left."""
 
-from sb3_isr.callbacks import HackingWatch, ISRCallback, ISRCheckpoint, ISRChildCallback
+from sb3_isr.callbacks import HackingWatch, ISRCallback, ISRCheckpoint, ISRChildCallback, MailboxReport
 from sb3_isr.caregivers import (
     Caregiver,
     DelayedCaregiver,
@@ -17,10 +17,11 @@ from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.isr.paper import PAPER_ISR, PAPER_TRAINER
 from sb3_isr.isr.training import ISRTrainer
 from sb3_isr.labels import AttributedLabels, LabelBatch, LabelStore, Transitions, read_labels, write_labels
+from sb3_isr.respondents.mailbox import Mailbox
 from sb3_isr.schedules.presence import Always, Fade, LeaveAt, Never, Visits
 from sb3_isr.schedules.queries import AllQueries, RandomQueries, UncertaintyQueries
 from sb3_isr.version import __version__
-from sb3_isr.wrappers import ISRRewardWrapper, SocialRewardWrapper, VecISRReward
+from sb3_isr.wrappers import FrameRecorder, ISRRewardWrapper, SocialRewardWrapper, VecISRReward
 from sb3_isr.zoo.callback import ZooISRCallback
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Caregiver",
     "DelayedCaregiver",
     "Fade",
+    "FrameRecorder",
     "FunctionCaregiver",
     "GridCNN",
     "GridOneHot",
@@ -46,6 +48,8 @@ __all__ = [
     "LabelBatch",
     "LabelStore",
     "LeaveAt",
+    "Mailbox",
+    "MailboxReport",
     "Never",
     "NoisyCaregiver",
     "PraiseCaregiver",

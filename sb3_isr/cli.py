@@ -25,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_tune(commands)
     _add_labels(commands)
     _add_fit(commands)
+    _add_console(commands)
     arguments = parser.parse_args(argv)
     modules = NEEDS[arguments.extra]
     return run_command(f"sb3-isr {arguments.command}", lambda: int(arguments.run(arguments)), modules, arguments.extra)
@@ -35,6 +36,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "": (),
     "experiments": ("matplotlib", "scipy", "tabulate", "tqdm"),
     "tuning": ("matplotlib", "scipy", "tabulate", "tqdm", "optuna", "rl_zoo3"),
+    "console": ("starlette", "uvicorn"),
 }
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -155,6 +157,22 @@ def _labels(arguments: argparse.Namespace) -> int:
     from sb3_isr.label_tools.commands import run_labels
 
     return run_labels(arguments)
+
+
+def _add_console(commands: Commands) -> None:
+    command = commands.add_parser("console", help="answer the questions of a training in the browser")
+    add = command.add_argument
+    add("folder", type=Path, metavar="RUN", help="folder of the run, or its mailbox.sqlite")
+    add("--by", metavar="NAME", help="who answers (default: your user name)")
+    add("--port", type=int, help="the port (default: that of the last time, or a free one)")
+    add("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1, this machine alone)")
+    command.set_defaults(run=_console, extra="console")
+
+
+def _console(arguments: argparse.Namespace) -> int:
+    from sb3_isr.console.serve import serve
+
+    return serve(arguments.folder, arguments.host, arguments.port, arguments.by)
 
 
 def _tune(arguments: argparse.Namespace) -> int:

@@ -35,7 +35,7 @@ class Connection(Protocol):
         coefficient: float,
         rngs: Sequence[np.random.Generator],
         keeps_unattended: bool,
-        payment: Payment | None,
+        payment: Payment | None = None,
     ) -> None:
         """Turn the rewards of announced steps into utilities; there is one generator for each environment."""
 
@@ -108,7 +108,7 @@ class VecConnection:
         coefficient: float,
         rngs: Sequence[np.random.Generator],
         keeps_unattended: bool,
-        payment: Payment | None,
+        payment: Payment | None = None,
     ) -> None:
         """As :class:`Connection`'s."""
         self._composer.connect(internal_reward, probability, coefficient, rngs, keeps_unattended, True, payment)
@@ -168,7 +168,7 @@ class EnvConnection:
         coefficient: float,
         rngs: Sequence[np.random.Generator],
         keeps_unattended: bool,
-        payment: Payment | None,
+        payment: Payment | None = None,
     ) -> None:
         """As :class:`Connection`'s."""
         assert payment is None

@@ -157,14 +157,33 @@ class BatchedGames(VecEnv):
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> list[Any]:
         """
-        Refuse to call a method.
+        Call a method that all games share; those that begin with ``isr_`` are for sb3-isr.
 
-        :raises AttributeError: Always, since the games are not objects of their own
+        :param method_name: Name of the method
+        :param method_args: Its arguments
+        :param indices: Indices of the games
+        :param method_kwargs: Its keyword arguments
+        :return: What it returns, once for each game
+        :raises AttributeError: If it is another one, since the games are not objects of their own
         """
+        if self._shares(method_name):
+            return [getattr(self, method_name)(*method_args, **method_kwargs) for _ in self._get_indices(indices)]
         raise AttributeError(
             f"The games of a {type(self).__name__} have no methods of their own, so {method_name!r} cannot be called. "
             f"Use a DummyVecEnv of {self._single}."
         )
+
+    def has_attr(self, attr_name: str) -> bool:
+        """
+        Tell whether the games have an attribute, or a method that they share.
+
+        :param attr_name: Its name
+        :return: Whether they have it
+        """
+        return self._shares(attr_name) or super().has_attr(attr_name)
+
+    def _shares(self, method_name: str) -> bool:
+        return method_name.startswith("isr_") and hasattr(type(self), method_name)
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None

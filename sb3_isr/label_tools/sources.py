@@ -9,6 +9,7 @@ from sb3_isr.isr.file_format import read_spaces
 from sb3_isr.label_tools.answered import labels_of_answers
 from sb3_isr.labels.attributed import AttributedLabels, Spaces
 from sb3_isr.labels.label_files import read_labels
+from sb3_isr.respondents.mailbox import Mailbox
 
 #: The files of a checkpoint that are read.
 _LABELS, _ISR = "labels.npz", "isr.safetensors"
@@ -57,9 +58,6 @@ def _of_checkpoint(folder: Path, spaces: Spaces | None) -> AttributedLabels:
 
 
 def _of_mailbox(path: Path) -> AttributedLabels:
-    # On this branch there is no mailbox yet; this is the one place that reads it.
-    from sb3_isr.respondents.mailbox import Mailbox  # type: ignore[import-not-found]
-
     with Mailbox(path, must_exist=True) as mailbox:
         spaces = mailbox.spaces()
         if spaces is None:

@@ -93,7 +93,7 @@ class LabelStore:
         """
         n = 0
         if labels is not None:
-            newest = self._checked(labels).select(slice(-self.capacity, None))
+            newest = check_labels(labels, self.observation_space, self.action_space).select(slice(-self.capacity, None))
             n = len(newest.social_rewards)
             self._rows.write(np.arange(n), newest, np.asarray(is_held_out, bool)[-n:])
         self.n_added = n

@@ -2,7 +2,8 @@
 
 from sb3_isr.respondents.answer_book import AnswerBook
 from sb3_isr.respondents.immediate import Immediate
+from sb3_isr.respondents.mailbox import Mailbox
 from sb3_isr.respondents.question import Answer, Question
 from sb3_isr.respondents.respondent import Respondent
 
-__all__ = ["Answer", "AnswerBook", "Immediate", "Question", "Respondent"]
+__all__ = ["Answer", "AnswerBook", "Immediate", "Mailbox", "Question", "Respondent"]

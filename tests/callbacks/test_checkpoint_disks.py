@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import stat
 import subprocess
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +16,7 @@ from sb3_isr import ISRCallback, ISRCheckpoint
 from tests.callbacks.folders import names, train
 from tests.callbacks.learners import QUICK, ppo
 from tests.callbacks.resumed import Interrupt
-
-
-@contextmanager
-def files_limited(n_bytes: int) -> Iterator[None]:
-    """No file can grow beyond a size, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+from tests.full_disk import files_limited
 
 
 class Limited(Interrupt):

@@ -12,8 +12,11 @@ from minigrid.core.mission import MissionSpace
 from minigrid.core.world_object import Goal, Wall
 from minigrid.minigrid_env import MiniGridEnv
 
+from sb3_isr.common.batches import Array
+from sb3_isr.envs.coin_game.picture import pictures
 from sb3_isr.envs.coin_game.rules import ACTIONS, GOAL, PRAISE, WALL, CoinGameRules, Placement
 from sb3_isr.envs.grid_view import N_DIRECTIONS
+from sb3_isr.labels.transitions import Transitions
 
 
 class CoinGameEnv(MiniGridEnv):
@@ -115,6 +118,16 @@ class CoinGameEnv(MiniGridEnv):
         step, would take most of a step's time.
         """
         return self.rules.view(self._codes, self.rules.index(cast(np.ndarray, self.agent_pos)), self.agent_dir)
+
+    def isr_pictures(self, transitions: Transitions) -> list[Array]:
+        """
+        Draw what a learner did from above, on a map that does not turn with it.
+
+        :param transitions: ``k`` transitions of one episode, as this game's learners see them
+        :return: ``k + 1`` pictures, uint8 ``[height, width, 3]``; none of maps that are too small to
+            say where they are (of less than 5 cells)
+        """
+        return pictures(self.rules, transitions)
 
     def place(self, placement: Placement) -> None:
         """

@@ -28,6 +28,9 @@ GOAL = np.array([*Goal().encode(), 1], dtype=np.uint8)
 # observation that is rotated to the agent: the same view would differ between the four directions.
 AGENT = np.array([OBJECT_TO_IDX["agent"], COLOR_TO_IDX["red"], 0, 0], dtype=np.uint8)
 
+#: The change of direction by each action.
+TURNS = np.array([-1, 1, 0])
+
 
 class Placement(NamedTuple):
     """

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from minigrid.core.actions import Actions
 
+from sb3_isr.common.batches import Array
 from sb3_isr.envs.batched_games import BatchedGames
 from sb3_isr.envs.coin_game.env import CoinGameEnv
-from sb3_isr.envs.coin_game.rules import GOAL, PRAISE, WALL, CoinGameRules, Placement
+from sb3_isr.envs.coin_game.picture import pictures
+from sb3_isr.envs.coin_game.rules import GOAL, PRAISE, TURNS, WALL, CoinGameRules, Placement
 from sb3_isr.envs.grid_view import N_DIRECTIONS
-
-# The change of direction for each action.
-_TURNS = np.array([-1, 1, 0])
+from sb3_isr.labels.transitions import Transitions
 
 
 class CoinGameVecEnv(BatchedGames):
@@ -49,6 +49,16 @@ class CoinGameVecEnv(BatchedGames):
         self._agents = np.zeros(num_envs, dtype=np.intp)
         self._directions = np.zeros(num_envs, dtype=np.intp)
 
+    def isr_pictures(self, transitions: Transitions) -> list[Array]:
+        """
+        Draw what a learner did from above, on a map that does not turn with it.
+
+        :param transitions: ``k`` transitions of one episode, as this game's learners see them
+        :return: ``k + 1`` pictures, uint8 ``[height, width, 3]``; none of maps that are too small to
+            say where they are (of less than 5 cells)
+        """
+        return pictures(self.rules, transitions)
+
     def place(self, envs: np.ndarray, placements: Placement) -> None:
         """
         Place walls, goal and agent of some games within their running episodes, without any checks.
@@ -69,7 +79,7 @@ class CoinGameVecEnv(BatchedGames):
 
     def _step_games(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
         forward = actions == Actions.forward
-        self._directions = (self._directions + _TURNS[actions]) % N_DIRECTIONS
+        self._directions = (self._directions + TURNS[actions]) % N_DIRECTIONS
         ahead = self._agents + self.rules.strides[self._directions]
         objects = self._codes[ahead, 0]
         reached = forward & (objects == GOAL[0])

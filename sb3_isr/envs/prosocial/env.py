@@ -7,9 +7,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from sb3_isr.common.batches import Array
 from sb3_isr.envs.prosocial.episode import Episode
-from sb3_isr.envs.prosocial.picture import picture
+from sb3_isr.envs.prosocial.picture import picture, pictures
 from sb3_isr.envs.prosocial.world import LEARNER
+from sb3_isr.labels.transitions import Transitions
 
 
 class ProsocialEnv(gym.Env[np.ndarray, np.int64]):
@@ -71,6 +73,15 @@ class ProsocialEnv(gym.Env[np.ndarray, np.int64]):
         """
         (reward, _), truncated, info = self._episode.step(action, self.world.scripted_actions()[0])
         return self.world.view(LEARNER)[0], reward, False, truncated, info
+
+    def isr_pictures(self, transitions: Transitions) -> list[Array]:
+        """
+        Draw what a learner did from above, on a map that does not turn with it.
+
+        :param transitions: ``k`` transitions of one episode, as this game's learners see them
+        :return: ``k + 1`` pictures, uint8 ``[height, width, 3]``
+        """
+        return pictures(self.world, transitions)
 
     def render(self) -> np.ndarray | None:
         """

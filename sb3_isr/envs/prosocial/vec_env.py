@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from sb3_isr.common.batches import Array
 from sb3_isr.envs.batched_games import BatchedGames
 from sb3_isr.envs.prosocial.env import ProsocialEnv
+from sb3_isr.envs.prosocial.picture import pictures
 from sb3_isr.envs.prosocial.world import CAREGIVER, LEARNER, PRAISE, ProsocialWorld
+from sb3_isr.labels.transitions import Transitions
 
 
 class ProsocialVecEnv(BatchedGames):
@@ -27,6 +30,15 @@ class ProsocialVecEnv(BatchedGames):
 
     def __init__(self, num_envs: int, max_steps: int = 100) -> None:
         super().__init__(ProsocialEnv, num_envs, ProsocialWorld(num_envs, max_steps))
+
+    def isr_pictures(self, transitions: Transitions) -> list[Array]:
+        """
+        Draw what a learner did from above, on a map that does not turn with it.
+
+        :param transitions: ``k`` transitions of one episode, as this game's learners see them
+        :return: ``k + 1`` pictures, uint8 ``[height, width, 3]``
+        """
+        return pictures(self.rules, transitions)
 
     def _generate_layouts(self, games: np.ndarray) -> None:
         self.rules.generate_layouts(games, self._generators)

@@ -35,14 +35,14 @@ AGENT_COLORS = ("red", "blue")
 BALL_COLOR = "yellow"
 
 # A cell's five channels: MiniGrid's object, colour and state codes, the object that an agent carries, the goal flag.
-_AGENT_CODE, _BALL_CODE = OBJECT_TO_IDX["agent"], OBJECT_TO_IDX["ball"]
+AGENT_CODE, _BALL_CODE = OBJECT_TO_IDX["agent"], OBJECT_TO_IDX["ball"]
 EMPTY = np.array([OBJECT_TO_IDX["empty"], 0, 0, 0, 0], dtype=np.uint8)
 WALL = np.array([OBJECT_TO_IDX["wall"], COLOR_TO_IDX["grey"], 0, 0, 0], dtype=np.uint8)
 BALL = np.array([_BALL_CODE, COLOR_TO_IDX[BALL_COLOR], 0, 0, 0], dtype=np.uint8)
 GOAL = np.array([OBJECT_TO_IDX["goal"], COLOR_TO_IDX["green"], 0, 0, 1], dtype=np.uint8)
 
 # The change of direction for each action.
-_TURNS = np.array([0, -1, 1, 0, 0, 0])
+TURNS = np.array([0, -1, 1, 0, 0, 0])
 # The caregiver's action when its way leads ahead, to the right, back or to the left.
 _TOWARDS = np.array([Actions.FORWARD, Actions.RIGHT, Actions.RIGHT, Actions.LEFT])
 
@@ -182,7 +182,7 @@ class ProsocialWorld(GridView):
 
     def _agent_codes(self, agent: int, direction: np.ndarray) -> np.ndarray:
         codes = np.empty((len(direction), 4), dtype=np.uint8)
-        codes[:, :2] = _AGENT_CODE, COLOR_TO_IDX[AGENT_COLORS[agent]]
+        codes[:, :2] = AGENT_CODE, COLOR_TO_IDX[AGENT_COLORS[agent]]
         codes[:, 2] = direction
         codes[:, 3] = self.carrying[:, agent] * _BALL_CODE
         return codes
@@ -190,7 +190,7 @@ class ProsocialWorld(GridView):
     def _act(self, agents: np.ndarray, actions: np.ndarray) -> None:
         """Perform the action of one agent of each game, int ``[n_games]`` both."""
         mine = self._all, agents
-        self.directions[mine] = (self.directions[mine] + _TURNS[actions]) % N_DIRECTIONS
+        self.directions[mine] = (self.directions[mine] + TURNS[actions]) % N_DIRECTIONS
         ahead = self.positions[mine] + self.strides[self.directions[mine]]
         objects = self.codes[ahead, 0]
         is_free = ahead != self.positions[self._all, 1 - agents]
