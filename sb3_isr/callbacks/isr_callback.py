@@ -100,16 +100,14 @@ class ISRCallback(BaseCallback):
         self._children = CallbackList(self.children)  # type: ignore[arg-type]
         for child in [self._children, *self.children]:
             child.parent = self
-        self._relabel = flag("relabel", relabel)
-        self._defer_rewards = flag("defer_rewards", defer_rewards)
+        self._relabel, self._defer_rewards = flag("relabel", relabel), flag("defer_rewards", defer_rewards)
         self._reward_log = RewardLog()
         self._connection = TrainingConnection()
         self._last = LastCallback(self._connection)
         self._internalizer: Internalizer | None = None
         self._learner: BaseAlgorithm | None = None
         self._relabeler: ReplayRelabeler | None = None
-        self._progress_at_step = 0.0
-        self._is_log_due = False
+        self._progress_at_step, self._is_log_due = 0.0, False
 
     @property
     def internalizer(self) -> Internalizer:
@@ -165,7 +163,7 @@ class ISRCallback(BaseCallback):
 
     def collect(self) -> None:
         """Take over what happened in the environments: labels, unattended transitions, sums of rewards."""
-        self._add(self._connection.collect(), self._progress())
+        self._add(self._connection.collect(), _passed(self.model))
 
     def state_dict(self) -> dict[str, Any]:
         """
@@ -185,23 +183,22 @@ class ISRCallback(BaseCallback):
         set_state(self, self._connection, self._relabeler, state)
 
     def _init_callback(self) -> None:
-        check_algorithm(self.model)
-        check_learner(self.model, self._learner)
-        self._is_off_policy = isinstance(self.model, OffPolicyAlgorithm)
+        model = self.model
+        check_algorithm(model)
+        check_learner(model, self._learner)
+        self._is_off_policy = isinstance(model, OffPolicyAlgorithm)
         self._end_connection()  # if the last training was interrupted
         spaces = self._connection.find(self.training_env)
         if self._internalizer is None:
-            self._internalizer = self.arguments.make(
-                spaces, self._any_seed(), self.model.device, self.model.policy_kwargs
-            )
+            self._internalizer = self.arguments.make(spaces, self._any_seed(), model.device, model.policy_kwargs)
             self._internalizer.listeners += self.children
         self.isr.check_spaces(*spaces)
         if self._relabeler is not None:
-            self._relabeler.attach(self.model)
+            self._relabeler.attach(model)
         elif self._relabel:
-            self._relabeler = self._last.relabeler = ReplayRelabeler(self.model, self.isr)
-        self._learner = self.model
-        self._children.init_callback(self.model)
+            self._relabeler = self._last.relabeler = ReplayRelabeler(model, self.isr)
+        self._learner = model
+        self._children.init_callback(model)
 
     def _on_training_start(self) -> None:
         check_callbacks(self.locals.get("callback"), self.model, ISRCallback)
@@ -256,13 +253,9 @@ class ISRCallback(BaseCallback):
     def _any_seed(self) -> int | None:
         return self.model.seed if self.seed is None else self.seed
 
-    def _progress(self) -> float:
-        return _passed(self.model)
-
     def _follow_presence(self, n_steps: int) -> bool:
         """Train the ISR if the caregiver departs or it is time; returns whether the wrappers must be updated."""
-        internalizer = self.internalizer
-        self._progress_at_step = self._progress()
+        internalizer, self._progress_at_step = self.internalizer, _passed(self.model)
         departs, has_changed = internalizer.advance(self._progress_at_step, n_steps)
         is_due = internalizer.is_training_due()
         if departs or is_due:
@@ -278,7 +271,7 @@ class ISRCallback(BaseCallback):
     def _collect_and_log(self) -> None:
         self._is_log_due = False
         self.collect()
-        self._learn_if(self.internalizer.query_if_due(self._progress()))
+        self._learn_if(self.internalizer.query_if_due(_passed(self.model)))
         self._reward_log.write(self.logger, self.internalizer.counts())
 
     def _learn_if(self, has_labels: bool) -> None:
