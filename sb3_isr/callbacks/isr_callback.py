@@ -163,7 +163,7 @@ class ISRCallback(BaseCallback):
 
     def collect(self) -> None:
         """Take over what happened in the environments: labels, unattended transitions, sums of rewards."""
-        self._add(self._connection.collect(), _passed(self.model))
+        self._add(self._connection.collect(), self._progress())
 
     def state_dict(self) -> dict[str, Any]:
         """
@@ -207,14 +207,9 @@ class ISRCallback(BaseCallback):
             _ = child.isr_callback  # no parent any more if the child was passed to learn, too
         self._follow_presence(0)
         self._last.deferral = choose_deferral(self, self._defer_rewards, self._relabel)
-        self._connection.connect(
-            self.isr.predict,
-            self.internalizer.state.probability,
-            self._weight,
-            self.internalizer.keeps_unattended,
-            self._any_seed(),
-            None if self._last.deferral is None else self._last.deferral.pay,
-        )
+        internalizer, deferral = self.internalizer, self._last.deferral
+        arguments = internalizer.state.probability, self._weight, internalizer.keeps_unattended, self._any_seed()
+        self._connection.connect(self.isr.predict, *arguments, deferral.pay if deferral else None)
         self._children.on_training_start(self.locals, self.globals)
 
     def _on_rollout_start(self) -> None:
@@ -253,9 +248,15 @@ class ISRCallback(BaseCallback):
     def _any_seed(self) -> int | None:
         return self.model.seed if self.seed is None else self.seed
 
+    def _progress(self) -> float:
+        """Fraction of training that has passed."""
+        # SB3 updates its own progress only once a rollout, and would let the caregiver leave late.
+        # The last rollout overshoots.
+        return min(1.0, self.model.num_timesteps / max(1, self.model._total_timesteps))
+
     def _follow_presence(self, n_steps: int) -> bool:
         """Train the ISR if the caregiver departs or it is time; returns whether the wrappers must be updated."""
-        internalizer, self._progress_at_step = self.internalizer, _passed(self.model)
+        internalizer, self._progress_at_step = self.internalizer, self._progress()
         departs, has_changed = internalizer.advance(self._progress_at_step, n_steps)
         is_due = internalizer.is_training_due()
         if departs or is_due:
@@ -271,7 +272,7 @@ class ISRCallback(BaseCallback):
     def _collect_and_log(self) -> None:
         self._is_log_due = False
         self.collect()
-        self._learn_if(self.internalizer.query_if_due(_passed(self.model)))
+        self._learn_if(self.internalizer.query_if_due(self._progress()))
         self._reward_log.write(self.logger, self.internalizer.counts())
 
     def _learn_if(self, has_labels: bool) -> None:
@@ -287,10 +288,3 @@ class ISRCallback(BaseCallback):
     def _weight(self) -> float:
         """``R_i`` is multiplied by it now."""
         return self.coefficient if self.internalizer.pays else 0.0
-
-
-def _passed(model: BaseAlgorithm) -> float:
-    """Fraction of training that has passed."""
-    # SB3 updates its own progress only once a rollout, and would let the caregiver leave late.
-    # The last rollout overshoots.
-    return min(1.0, model.num_timesteps / max(1, model._total_timesteps))
