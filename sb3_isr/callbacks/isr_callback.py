@@ -60,12 +60,10 @@ class ISRCallback(BaseCallback):
     :param store_kwargs: Arguments of :class:`~sb3_isr.LabelStore`: ``capacity`` and ``held_out``.
     :param coefficient: ``R_i`` is multiplied by it; with 0 the learner in autonomy has ``R_e`` alone.
     :param train_every: Train the ISR also every so many environment steps, if there are new labels.
-    :param relabel: Off-policy only: after each training, replace the internal rewards in the replay buffer by those
-        that the ISR gives now. What the caregiver gave is left as it is.
+    :param relabel: Off-policy only: after each training, compute the internal rewards in the replay buffer anew.
     :param defer_rewards: Whether to compute ``R_i`` for a whole rollout in one call, where that changes nothing but the
         speed. Until the rollout's end ``locals["rewards"]`` then lacks ``R_i``; use False if another callback reads it.
-    :param respondent: Who answers episode queries, at once or later, while training goes on: see
-        :mod:`sb3_isr.respondents`. By default the environments' caregiver, at once.
+    :param respondent: Who answers episode queries, see :mod:`sb3_isr.respondents`; by default the caregiver, at once.
     :param wait_for_answers: Wait in each round until all questions are answered or the respondent says "later".
     :param callback: Child callbacks, one or several: :class:`~sb3_isr.HackingWatch`, :class:`~sb3_isr.ISRCheckpoint`.
     :param seed: Seeds the ISR's weights, its batches and the caregiver's presence. By default the model's seed.
@@ -145,8 +143,7 @@ class ISRCallback(BaseCallback):
         """
         Query the caregiver, or the respondent, now about what was not attended, and train the ISR on the answers.
 
-        :param n_labels: How many labels (answers about episodes) are wanted; there are fewer, or none, if the budget is
-            used up.
+        :param n_labels: How many labels (answers, about episodes) are wanted; the budget may leave fewer, or none.
         :raises ValueError: If no labels are reserved for such queries.
         """
         self.internalizer.check_queries()
