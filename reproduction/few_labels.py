@@ -17,7 +17,8 @@ from sb3_isr.callbacks.hacking_watch import doubt
 from sb3_isr.common.batches import Array
 from sb3_isr.isr.training import ISRTrainer
 from sb3_isr.labels import LabelBatch, Transitions
-from sb3_isr.schedules.queries import AllQueries, QuerySchedule, RandomQueries, UncertaintyQueries
+from sb3_isr.schedules.queries import AllQueries, RandomQueries, UncertaintyQueries
+from sb3_isr.schedules.query_schedule import QuerySchedule
 
 #: Number of transitions of each rollout on which the ISR's members are compared.
 N_COMPARED = 256

@@ -17,6 +17,7 @@ from sb3_isr.isr.model import InternalSocialReward
 from sb3_isr.isr.paper import PAPER_ISR, PAPER_TRAINER
 from sb3_isr.isr.training import ISRTrainer
 from sb3_isr.labels import LabelBatch, LabelStore, Transitions
+from sb3_isr.schedules.episode_queries import EpisodeQueries
 from sb3_isr.schedules.presence import Always, Fade, LeaveAt, Never, Visits
 from sb3_isr.schedules.queries import AllQueries, RandomQueries, UncertaintyQueries
 from sb3_isr.version import __version__
@@ -31,6 +32,7 @@ __all__ = [
     "AnySpaceExtractor",
     "Caregiver",
     "DelayedCaregiver",
+    "EpisodeQueries",
     "Fade",
     "FunctionCaregiver",
     "GridCNN",
