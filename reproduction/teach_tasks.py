@@ -148,7 +148,7 @@ class Reach(gym.Env[Any, Any]):
         :return: Observation, 0, whether it is on the mark or outside, whether the time is up, and an empty info.
         """
         self._steps += 1
-        self._velocity = 0.9 * self._velocity + 0.03 * np.clip(action, -1, 1)
+        self._velocity = 0.8 * self._velocity + 0.02 * np.clip(action, -1, 1)
         self._position = self._position + self._velocity
         observation = self._observe()
         terminated = bool(_is_on_mark(observation[None])[0] or _is_outside(observation[None])[0])

@@ -18,6 +18,7 @@ from sb3_isr.isr.paper import PAPER_ISR, PAPER_TRAINER
 from sb3_isr.isr.training import ISRTrainer
 from sb3_isr.labels import AttributedLabels, LabelBatch, LabelStore, Transitions, read_labels, write_labels
 from sb3_isr.respondents.mailbox import Mailbox
+from sb3_isr.schedules.episode_queries import EpisodeQueries
 from sb3_isr.schedules.presence import Always, Fade, LeaveAt, Never, Visits
 from sb3_isr.schedules.queries import AllQueries, RandomQueries, UncertaintyQueries
 from sb3_isr.version import __version__
@@ -33,6 +34,7 @@ __all__ = [
     "AttributedLabels",
     "Caregiver",
     "DelayedCaregiver",
+    "EpisodeQueries",
     "Fade",
     "FrameRecorder",
     "FunctionCaregiver",

@@ -1,9 +1,24 @@
 """Respondents: those who answer questions about what the learner did, at once or later."""
 
 from sb3_isr.respondents.answer_book import AnswerBook
+from sb3_isr.respondents.batch import BatchRespondent
 from sb3_isr.respondents.immediate import Immediate
 from sb3_isr.respondents.mailbox import Mailbox
 from sb3_isr.respondents.question import Answer, Question
+from sb3_isr.respondents.recorded import RecordedAnswers, read_answers, write_answers
 from sb3_isr.respondents.respondent import Respondent
+from sb3_isr.respondents.terminal import TerminalRespondent
 
-__all__ = ["Answer", "AnswerBook", "Immediate", "Mailbox", "Question", "Respondent"]
+__all__ = [
+    "Answer",
+    "AnswerBook",
+    "BatchRespondent",
+    "Immediate",
+    "Mailbox",
+    "Question",
+    "RecordedAnswers",
+    "Respondent",
+    "TerminalRespondent",
+    "read_answers",
+    "write_answers",
+]

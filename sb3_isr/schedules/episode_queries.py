@@ -101,7 +101,7 @@ class EpisodeQueries(QuerySchedule):
         later = (self.budget - at_first) * (rounds - 1) / max(1, self.n_rounds - 1)
         due = max(1, round(at_first + later))
         if not is_enough:
-            due = max(due, n_answered + max(1, round(at_first / 4)))
+            due = max(due, n_answered + max(1, round(at_first / 2)))
         return min(due, self.budget)
 
     def choose(

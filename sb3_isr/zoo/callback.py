@@ -14,6 +14,7 @@ import cloudpickle
 
 from sb3_isr.callbacks.internalizer import InternalizationState
 from sb3_isr.callbacks.isr_callback import ISRCallback
+from sb3_isr.callbacks.reviews import ReviewedInternalizer
 from sb3_isr.schedules.query_scheduler import QueryCounts
 
 
@@ -82,6 +83,8 @@ class ZooISRCallback(ISRCallback):
         # A pickle, as the learner's own file beside it.
         children = {type(child).__name__: child.state_dict() for child in self.children}
         (folder / "children.pkl").write_bytes(cloudpickle.dumps(children))
+        if isinstance(self.internalizer, ReviewedInternalizer):
+            (folder / "answers.pkl").write_bytes(cloudpickle.dumps(self.internalizer.book.state_dict()))
         progress = {
             "steps": self._steps_before + self.model.num_timesteps,
             "steps_planned": self._steps_planned or self.model._total_timesteps,
@@ -101,7 +104,10 @@ class ZooISRCallback(ISRCallback):
         progress = json.loads((folder / "progress.json").read_text())
         self._steps_before, self._steps_planned = progress["steps"], progress["steps_planned"]
         self.internalizer.state = InternalizationState(**progress["internalization"])
+        progress["queries"].pop("rewarded", None)  # counted by sb3-isr before queries stopped to look at labels
         self.internalizer.scheduler.counts = QueryCounts(**progress["queries"])
+        if isinstance(self.internalizer, ReviewedInternalizer) and (folder / "answers.pkl").exists():
+            self.internalizer.book.load_state_dict(cloudpickle.loads((folder / "answers.pkl").read_bytes()))
         if progress["coefficient"] is not None:
             self.set_coefficient(progress["coefficient"])
         children = cloudpickle.loads((folder / "children.pkl").read_bytes())
