@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeGuard
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -90,8 +90,7 @@ class _Console:
     async def answer(self, request: Request) -> Response:
         content = await _content(request)
         question_id, rewards = content.get("question"), content.get("rewards")
-        is_answer = isinstance(question_id, str) and isinstance(rewards, list)
-        if not is_answer or not all(reward is None or type(reward) in (int, float) for reward in rewards):
+        if not isinstance(question_id, str) or not _are_rewards(rewards):
             raise MailboxError('An answer must be {"question": ID, "rewards": [number or null, ...]}.')
         numbers = [math.nan if reward is None else reward for reward in rewards]
         answer = await run_in_threadpool(self._mailbox.answer, question_id, numbers, self._by)
@@ -107,6 +106,10 @@ class _Console:
     async def later(self, _: Request) -> Response:
         await run_in_threadpool(self._mailbox.say_later, self._by)
         return JSONResponse({})
+
+
+def _are_rewards(rewards: Any) -> TypeGuard[list[float | None]]:
+    return isinstance(rewards, list) and all(each is None or type(each) in (int, float) for each in rewards)
 
 
 async def _content(request: Request) -> dict[str, Any]:

@@ -69,7 +69,8 @@ def _wall(rules: GridView) -> Array:
 def _place(rules: GridView, view: Array, direction: int) -> tuple[Array, tuple[int, int]]:
     window = np.rot90(view, direction + 1)  # GridView turns the other way
     size, center = rules.size, rules.view_size // 2
-    origin = [_origin(window[..., 0].any(axis=axis), size) for axis in (1, 0)]
+    is_inside = window[..., 0] != 0
+    origin = [_origin(np.any(is_inside, axis=axis, keepdims=True).ravel(), size) for axis in (1, 0)]
     codes = np.empty((size, size, view.shape[-1]), np.uint8)
     codes[:] = _wall(rules)  # the far outer wall is out of sight
     low, high = np.maximum(origin, 0), np.minimum(np.add(origin, size), rules.view_size)

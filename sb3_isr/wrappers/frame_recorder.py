@@ -84,7 +84,7 @@ class FrameRecorder(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._n_steps += 1
         if self._is_recording:
             self._record()
-        return result  # type: ignore[return-value]
+        return result
 
     def isr_frame_steps(self) -> int:
         """

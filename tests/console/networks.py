@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import BaseRequestHandler, ThreadingTCPServer
+from socketserver import BaseRequestHandler, TCPServer, ThreadingMixIn, ThreadingTCPServer
 from threading import Thread
 
 
@@ -45,9 +45,9 @@ def site(page: str) -> Iterator[int]:
 
 
 @contextmanager
-def _served(server: ThreadingTCPServer) -> Iterator[int]:
-    server.daemon_threads = True
-    server.block_on_close = False
+def _served(server: TCPServer) -> Iterator[int]:
+    assert isinstance(server, ThreadingMixIn)
+    server.daemon_threads, server.block_on_close = True, False
     thread = Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:

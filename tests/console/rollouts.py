@@ -21,10 +21,11 @@ def episode(venv: CoinGameVecEnv, rng: np.random.Generator) -> Transitions:
     observations, rows = venv.reset(), []
     for _ in range(venv.rules.max_steps):
         actions = rng.integers(3, size=venv.num_envs)
-        next_observations, _, dones, infos = venv.step(actions)
-        seen = infos[0]["terminal_observation"] if dones[0] else next_observations[0]
-        rows.append((observations[0], actions[0], seen, False))
-        observations = next_observations
+        before = observations
+        venv.step_async(actions)
+        observations, _, dones, infos = venv.step_wait()
+        seen = infos[0]["terminal_observation"] if dones[0] else observations[0]
+        rows.append((before[0], actions[0], seen, False))
     return Transitions(*map(np.stack, zip(*rows, strict=True)))
 
 

@@ -54,7 +54,7 @@ def coin_world(env: CoinGameEnv) -> World:
     encoded = env.grid.encode()[..., 0]
     return (
         np.where(np.isin(encoded, [WALL[0], GOAL[0]]), encoded, 0),
-        tuple(map(int, env.agent_pos)),
+        (int(env.agent_pos[0]), int(env.agent_pos[1])),
         int(env.agent_dir),
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from sb3_isr.common.batches import Array
 from sb3_isr.labels.transitions import Transitions
 from sb3_isr.respondents import Mailbox, Question
 from sb3_isr.respondents.mailbox_answers import BudgetError, WithdrawnQuestionError
@@ -69,7 +70,10 @@ def test_a_question_arrives_whole(training: Mailbox, person: Mailbox) -> None:
 
 
 def test_observations_of_a_dict_space_arrive(training: Mailbox, person: Mailbox) -> None:
-    seen = {"image": np.arange(12, dtype=np.uint8).reshape(2, 2, 3), "flag": np.array([[0], [1]], np.int64)}
+    seen: dict[str, Array] = {
+        "image": np.arange(12, dtype=np.uint8).reshape(2, 2, 3),
+        "flag": np.array([[0], [1]], np.int64),
+    }
     transitions = Transitions(seen, np.zeros((2, 1), np.float32), seen, np.array([False, True]))
     training.put([Question("a", transitions, 0, 0, "")])
     met = person.question("a").transitions

@@ -59,7 +59,8 @@ def play(env: FrameRecorder, n_episodes: int, seed: int | None = 0) -> None:
 
 def numbers(frames: Any) -> list[tuple[int, int]]:
     """Episode and step of each frame."""
-    return [Image.open(BytesIO(frame)).convert("RGB").getpixel((0, 0))[:2] for frame in frames]  # type: ignore[index]
+    pixels = [np.asarray(Image.open(BytesIO(frame)).convert("RGB"))[0, 0] for frame in frames]
+    return [(int(episode), int(step)) for episode, step, _ in pixels]
 
 
 def test_each_frame_is_the_one_of_its_step() -> None:
