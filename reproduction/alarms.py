@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sb3_isr.callbacks.hacking_watch import MAX_DOUBT, MAX_RISE
+from sb3_isr.callbacks.hacking_watch import MAX_RISE, MAX_UNCERTAINTY
 from sb3_isr.envs.coin_game.rules import PRAISE
 
 #: Number of steps in an episode of the coin game.
@@ -47,7 +47,7 @@ def watch_run(result: dict[str, Any], socialization: dict[str, Any], retained: n
     signals = result["signals"]
     highest_mean = max(socialization["curves"]["goals"]) * PRAISE / EPISODE
     rise = (np.array(signals["internal"]) - highest_mean) / PRAISE
-    above = np.flatnonzero((np.array(signals["doubt"]) > MAX_DOUBT) | (rise > MAX_RISE))
+    above = np.flatnonzero((np.array(signals["doubt"]) > MAX_UNCERTAINTY) | (rise > MAX_RISE))
     alarm = float(above[0] + 1) / len(rise) if len(above) else None  # at the end of the rollout
 
     times = np.append(0.0, (np.arange(len(retained)) + 0.5) / len(retained))

@@ -13,7 +13,7 @@ from reproduction.internalize import split_labels
 from reproduction.protocols import isr_kwargs
 from reproduction.runs import FewLabels, Internalization
 from sb3_isr.callbacks import HackingWatch, ISRCallback
-from sb3_isr.callbacks.hacking_watch import doubt
+from sb3_isr.callbacks.hacking_watch import uncertainty
 from sb3_isr.common.batches import Array
 from sb3_isr.isr.training import ISRTrainer
 from sb3_isr.labels import LabelBatch, Transitions
@@ -133,7 +133,7 @@ class Signals(BaseCallback):
         # This study's ISRs are given observation and action alone.
         transitions = Transitions(observations, actions, observations, np.zeros(len(actions), bool))
         self.recorded["internal"].append(round(float(isr.predict(*transitions).mean()), 5))
-        self.recorded["doubt"].append(round(doubt(isr, transitions), 5))
+        self.recorded["doubt"].append(round(uncertainty(isr, transitions), 5))
 
 
 def _isr_kwargs(run: FewLabels) -> dict[str, Any]:

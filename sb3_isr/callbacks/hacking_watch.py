@@ -19,21 +19,21 @@ Remedy = Literal["warn", "stop", "roll_back", "lower", "query"]
 
 #: Relative to the range of the labels: they separate learners that collapse from those that do not, see
 #: docs/few_labels.md.
-MAX_DOUBT = 0.06
+MAX_UNCERTAINTY = 0.06
 MAX_RISE = 0.05
 
 
 class Alarm(NamedTuple):
     """
-    An alarm of :class:`HackingWatch`. Doubt and rise are relative to the range of the labels.
+    An alarm of :class:`HackingWatch`. Uncertainty and rise are relative to the range of the labels.
 
     :param step: Environment steps at which it was raised.
-    :param doubt: The ISR's doubt over that window, see :func:`doubt`.
+    :param uncertainty: The ISR's uncertainty over that window, see :func:`uncertainty`.
     :param rise: The mean internal reward above the highest mean that the caregiver gave; NaN if it never attended.
     """
 
     step: int
-    doubt: float
+    uncertainty: float
     rise: float
 
 
@@ -46,10 +46,10 @@ class HackingWatch(ISRChildCallback):
     members of the ISR predict what the caregiver never gives, and each something else, before the true social return
     falls; or they are all wrong in the same way, and the learner soon gets more, in the mean over a window, than the
     caregiver ever gave.
-    For each window ``isr/doubt`` and ``isr/rise`` are logged. It is a child callback:
+    For each window ``isr/uncertainty`` and ``isr/rise`` are logged. It is a child callback:
     ``ISRCallback(callback=HackingWatch())``.
 
-    :param max_doubt: An alarm is raised if :func:`doubt` is greater than this.
+    :param max_uncertainty: An alarm is raised if :func:`uncertainty` is greater than this.
     :param max_rise: An alarm is raised if the mean internal reward is above the caregiver's highest by more than this
         fraction of the range of the labels.
     :param remedy: "warn"; "stop" the training; "roll_back" the learner to its parameters at the last window without an
@@ -65,7 +65,7 @@ class HackingWatch(ISRChildCallback):
 
     def __init__(
         self,
-        max_doubt: float = MAX_DOUBT,
+        max_uncertainty: float = MAX_UNCERTAINTY,
         max_rise: float = MAX_RISE,
         remedy: Remedy = "warn",
         window: int = 2048,
@@ -74,7 +74,7 @@ class HackingWatch(ISRChildCallback):
         super().__init__()
         if remedy not in get_args(Remedy):
             raise ValueError(f"remedy must be one of {', '.join(get_args(Remedy))}, got {remedy!r}.")
-        self.max_doubt = number("max_doubt", max_doubt, "(0, inf)")
+        self.max_uncertainty = number("max_uncertainty", max_uncertainty, "(0, inf)")
         self.max_rise = number("max_rise", max_rise, "(0, inf)")
         self.remedy = remedy
         self.window = whole_number("window", window)
@@ -125,12 +125,12 @@ class HackingWatch(ISRChildCallback):
         income = float(isr.predict(*window.transitions).mean())
         judgement = Alarm(
             self.model.num_timesteps,
-            doubt(isr, window.transitions),
+            uncertainty(isr, window.transitions),
             (income - self._highest_mean) / isr.label_range.width,
         )
-        self.logger.record("isr/doubt", judgement.doubt)
+        self.logger.record("isr/uncertainty", judgement.uncertainty)
         self.logger.record("isr/rise", judgement.rise)
-        if judgement.doubt > self.max_doubt or judgement.rise > self.max_rise:
+        if judgement.uncertainty > self.max_uncertainty or judgement.rise > self.max_rise:
             self.alarms.append(judgement)
             self._apply_remedy(judgement)
         elif self.remedy == "roll_back":
@@ -164,9 +164,9 @@ class HackingWatch(ISRChildCallback):
             self.isr_callback.query(self.n_labels)
         elif len(self.alarms) == 1:
             warnings.warn(
-                f"The learner may be hacking its ISR. At step {alarm.step} the ISR's doubt about what it does is "
-                f"{alarm.doubt:.2g} of the range of the labels (max_doubt={self.max_doubt:g}), and the mean internal "
-                f"reward is {alarm.rise:.2g} of it above the caregiver's highest (max_rise={self.max_rise:g}). "
+                f"The learner may be hacking its ISR. At step {alarm.step} the ISR's uncertainty about what it does is "
+                f"{alarm.uncertainty:.2g} of the range of the labels (max_uncertainty={self.max_uncertainty:g}), and the "
+                f"mean internal reward is {alarm.rise:.2g} of it above the caregiver's highest (max_rise={self.max_rise:g}). "
                 "Query the caregiver, or stop.",
                 stacklevel=2,
             )
@@ -193,9 +193,9 @@ class HackingWatch(ISRChildCallback):
         return not self._must_stop
 
 
-def doubt(isr: InternalSocialReward, transitions: Transitions) -> float:
+def uncertainty(isr: InternalSocialReward, transitions: Transitions) -> float:
     """
-    Compute the doubt of an ISR about transitions.
+    Compute the uncertainty of an ISR about transitions.
 
     It is how far the members' predictions are from the nearest label, and from one another (their standard deviation),
     relative to the range of the labels. It is a mean over transitions, each weighted by its internal reward above the
@@ -203,7 +203,7 @@ def doubt(isr: InternalSocialReward, transitions: Transitions) -> float:
 
     :param isr: The ISR, trained on labels of some range.
     :param transitions: The transitions.
-    :return: Its doubt; 0 if it pays for none of the transitions.
+    :return: Its uncertainty; 0 if it pays for none of the transitions.
     """
     assert isr.label_range is not None
     assert isr.label_ranges is not None

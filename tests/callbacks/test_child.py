@@ -172,7 +172,7 @@ def test_a_child_that_is_passed_to_learn_too_is_refused_when_training_starts(is_
 def test_a_child_that_is_given_to_nobody_changes_nothing() -> None:
     def run() -> torch.Tensor:
         model, callback = ppo(), ISRCallback("leave_at_0.5", **QUICK)
-        HackingWatch(window=1, max_doubt=1e-9, remedy="stop")
+        HackingWatch(window=1, max_uncertainty=1e-9, remedy="stop")
         model.learn(128, callback=callback)
         assert callback.internalizer.listeners == []
         return weights_of(model.policy, callback.isr)
@@ -205,7 +205,7 @@ def test_children_in_any_order_do_the_same(algorithm: str, remedy: Any, tmp_path
         model = ppo(env) if algorithm == "PPO" else off_policy(DQN, env, buffer_size=500)
         model.learn(160, callback=callback)
         (checkpoint,) = (tmp_path / str(number)).iterdir()
-        alarms = [(alarm.step, alarm.doubt) for alarm in watch.alarms]
+        alarms = [(alarm.step, alarm.uncertainty) for alarm in watch.alarms]
         told = (checkpoint.name, alarms, callback.coefficient, child.n_labels, child.n_unattended)
         runs.append((*told, weights_of(model.policy, callback.isr).tolist()))
     for run in runs:

@@ -133,7 +133,11 @@ CASES = {
     "PPO, a watch": Case(
         ppo,
         "leave_at_0.3",
-        {"callback": {"sb3_isr.HackingWatch": {"remedy": "lower", "window": 20, "max_rise": 1e-6, "max_doubt": 1e-6}}},
+        {
+            "callback": {
+                "sb3_isr.HackingWatch": {"remedy": "lower", "window": 20, "max_rise": 1e-6, "max_uncertainty": 1e-6}
+            }
+        },
     ),
     "PPO, VecNormalize": Case(ppo, outside=lambda venv: VecNormalize(venv, norm_reward=False)),
     "PPO, gSDE": Case(lambda venv: ppo(venv, use_sde=True), env_kwargs={"action_space": THRUST}),

@@ -14,7 +14,7 @@ from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from sb3_isr import HackingWatch, InternalSocialReward, ISRCallback, ISRCheckpoint, RandomQueries, VecISRReward
-from sb3_isr.callbacks.hacking_watch import doubt
+from sb3_isr.callbacks.hacking_watch import uncertainty
 from sb3_isr.labels import LabelRange
 from sb3_isr.labels.label_range import LabelRanges
 from tests.callbacks.learners import SURE, UNSURE, Planted, Watch, off_policy, ppo, scripted, weights_of
@@ -46,16 +46,16 @@ def watched(model: BaseAlgorithm, isr: InternalSocialReward, steps: int, **kwarg
 def test_doubt_is_distance_from_any_label_and_from_each_other(
     predictions: tuple[float, float], expected: float
 ) -> None:
-    assert doubt(Planted(lambda window: predictions), THREE) == pytest.approx(expected)
+    assert uncertainty(Planted(lambda window: predictions), THREE) == pytest.approx(expected)
 
 
 def test_doubt_is_relative_to_the_range_of_labels() -> None:
     isr = Planted(lambda window: (3.0, 3.0))
     isr.label_ranges = LabelRanges.both(LabelRange(0.0, 10.0, (0.0, 10.0)))
-    assert doubt(isr, THREE) == pytest.approx(0.3)
+    assert uncertainty(isr, THREE) == pytest.approx(0.3)
     # A caregiver with graded rewards may give anything in between.
     isr.label_ranges = LabelRanges.both(LabelRange(0.0, 10.0))
-    assert doubt(isr, THREE) == 0.0
+    assert uncertainty(isr, THREE) == 0.0
 
 
 def test_only_doubt_about_what_is_paid_counts() -> None:
@@ -64,7 +64,7 @@ def test_only_doubt_about_what_is_paid_counts() -> None:
     isr.predict_members = lambda *_: np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.8]])  # type: ignore[method-assign]
     for paid, expected in (([0, 0, 1], 0.1 + 0.1), ([1, 0, 0], 0.5), ([1, 0, 1], 0.35), ([0, 0, 0], 0.0)):
         isr.predict = lambda *_, paid=paid: np.array(paid, np.float32)  # type: ignore[method-assign]
-        assert doubt(isr, THREE) == pytest.approx(expected)
+        assert uncertainty(isr, THREE) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("make", [ppo, lambda: off_policy(DQN)], ids=["PPO", "DQN"])
@@ -100,7 +100,7 @@ def test_it_logs_doubt_and_rise() -> None:
     logs, watch = Watch(), HackingWatch(window=32, remedy="lower")
     ppo().learn(32, callback=[ISRCallback("never", isr=Planted(lambda window: UNSURE), callback=watch), logs])
     (logged,) = logs.logged
-    assert logged["isr/doubt"] == pytest.approx(0.4)
+    assert logged["isr/uncertainty"] == pytest.approx(0.4)
     assert np.isnan(logged["isr/rise"])  # the caregiver never attended
 
 
@@ -181,7 +181,7 @@ def test_the_highest_mean_of_the_caregiver_is_that_of_a_whole_window() -> None:
     ("kwargs", "message"),
     [
         ({"remedy": "pray"}, "remedy must be one of warn, stop, roll_back, lower, query, got 'pray'"),
-        ({"max_doubt": 0.0}, r"max_doubt must be .* in \(0, inf\), got 0.0"),
+        ({"max_uncertainty": 0.0}, r"max_uncertainty must be .* in \(0, inf\), got 0.0"),
         ({"max_rise": -1.0}, r"max_rise must be .*got -1.0"),
         ({"window": 0}, "window must be a whole number, 1 or more, got 0"),
         ({"n_labels": 0}, "n_labels must be a whole number, 1 or more, got 0"),

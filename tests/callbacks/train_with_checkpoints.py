@@ -70,7 +70,7 @@ def train(name: str, folder: Path, on_rollout_start: Callable[[int], object], to
     """Train to the end, from the newest checkpoint if there is one, and write what was learned."""
     algorithm, env, kwargs, isr_kwargs = task(name)
     checkpoint = ISRCheckpoint(folder / "checkpoints", every=128)
-    watch = HackingWatch(max_doubt=1e-3, remedy="lower", window=50)
+    watch = HackingWatch(max_uncertainty=1e-3, remedy="lower", window=50)
     # An ISR that learns little, so that there are alarms.
     little: dict[str, Any] = {
         "isr_kwargs": {"standardize": False, "limit_to_labels": "range"},

@@ -114,7 +114,7 @@ def test_an_entry_with_a_wrong_name_or_argument_fails(broken: str, train: Callab
 
 def test_a_child_callback_is_made_from_yaml(train: Callable[..., None], tmp_path: Path) -> None:
     entry = shortened("ppo", "Pendulum-v1")
-    watch = {"sb3_isr.HackingWatch": {"remedy": "stop", "window": 64, "max_doubt": 1e-9}}
+    watch = {"sb3_isr.HackingWatch": {"remedy": "stop", "window": 64, "max_uncertainty": 1e-9}}
     ((arguments,),) = (kwargs.values() for kwargs in entry["callback"])
     arguments |= {"isr_kwargs": {"n_members": 2}, "callback": [watch]}
     config = write_config(tmp_path, "ppo", "Pendulum-v1", entry)
