@@ -165,8 +165,9 @@ class HackingWatch(ISRChildCallback):
         elif len(self.alarms) == 1:
             warnings.warn(
                 f"The learner may be hacking its ISR. At step {alarm.step} the ISR's uncertainty about what it does is "
-                f"{alarm.uncertainty:.2g} of the range of the labels (max_uncertainty={self.max_uncertainty:g}), and the "
-                f"mean internal reward is {alarm.rise:.2g} of it above the caregiver's highest (max_rise={self.max_rise:g}). "
+                f"{alarm.uncertainty:.2g} of the range of the labels (max_uncertainty={self.max_uncertainty:g}), and "
+                f"the mean internal reward is {alarm.rise:.2g} of it above the caregiver's highest "
+                f"(max_rise={self.max_rise:g}). "
                 "Query the caregiver, or stop.",
                 stacklevel=2,
             )
