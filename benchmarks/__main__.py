@@ -1,7 +1,7 @@
 """
 Measures what sb3-isr costs, side by side with the alternatives.
 
-It writes benchmarks/results.json, and from it docs/benchmarks.md with its figure, and the README's short table. The
+It writes benchmarks/results.json, and from it docs/benchmarks.md with its figures. The
 whole of figure 4a takes longer and has its own commands, see ``benchmarks.figure4a``.
 """
 
@@ -24,12 +24,12 @@ from tqdm import tqdm
 from benchmarks import coin_game, growth, inference, overhead, training
 from benchmarks.common import CLOCKS, Result, facts, use_clock
 from benchmarks.overhead_figure import draw_overhead
-from benchmarks.report import draw, line, page, targets, with_targets
+from benchmarks.report import draw, line, page, targets
 from sb3_isr.common.files import write_text
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.json"
-README, DOCS = FOLDER.parent / "README.md", FOLDER.parent / "docs"
+DOCS = FOLDER.parent / "docs"
 Cases = dict[str, Callable[[], Iterator[Result | str]]]
 CASES: Cases = {
     "overhead": overhead.run,
@@ -65,7 +65,6 @@ def main() -> int:
     draw(measured, DOCS / "images" / "benchmarks.png")
     draw_overhead(known.get("overhead", {"results": []})["results"], DOCS / "images" / "overhead.png")
     write_text(DOCS / "benchmarks.md", page(measured))
-    write_text(README, with_targets(README.read_text(), targets(measured)))
     print(f"\n{targets(measured)}\n\nAll of it: docs/benchmarks.md\nNumbers: benchmarks/results.json")
     return int(any(case["failed"] for case in measured))
 

@@ -40,7 +40,6 @@ CAUSES = {
     "label store: memory over its data": "which labels each distinct pair has (8 bytes a label, here all distinct) "
     "and a flag (1 byte) beside 336 bytes of data; the rest is what the allocator keeps of the sorting.",
 }
-START, END = "<!-- benchmarks: start -->", "<!-- benchmarks: end -->"
 
 
 def page(cases: Sequence[Case]) -> str:
@@ -108,18 +107,6 @@ def targets(cases: Sequence[Case]) -> str:
         low, high = (number(f(result["value"] for result in results)) for f in (min, max))
         rows.append([name, goal, low if low == high else f"{low} to {high}", _share([r["met"] for r in results])])
     return _markdown(rows)
-
-
-def with_targets(readme: str, text: str) -> str:
-    """
-    Put the table of targets into the README.
-
-    :param readme: The README.
-    :param text: The table of targets.
-    :return: The README with that table between its two marks.
-    """
-    before, _, rest = readme.partition(START)
-    return f"{before}{START}\n{text}\n{END}{rest.partition(END)[2]}"
 
 
 def _target(result: Row) -> str:

@@ -1,4 +1,4 @@
-"""The README's examples run as printed, except for the numbers of steps and environments."""
+"""The whole programs in README and guide run as printed, but for the numbers of steps and environments."""
 
 import re
 from functools import partialmethod
@@ -9,8 +9,14 @@ import pytest
 
 from sb3_isr import ISRTrainer
 
-README = Path(__file__).parents[1] / "README.md"
-EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+ROOT = Path(__file__).parents[1]
+README, GUIDE = ROOT / "README.md", ROOT / "docs" / "guide.md"
+EXAMPLES = [
+    example
+    for path in (README, GUIDE)
+    for example in re.findall(r"```python\n(.*?)```", path.read_text(), flags=re.DOTALL)
+    if example.startswith("import gymnasium")
+]
 
 
 def test_the_examples_were_found() -> None:
