@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sb3_isr.common.command_line import run_command
+from sb3_isr.version import __version__
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: Exit status: 0, 1 if something failed or is not installed, 2 if an argument is wrong, 130 if interrupted.
     """
     parser = argparse.ArgumentParser(prog="sb3-isr", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"sb3-isr {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_demo(commands)
     _add_animate(commands)

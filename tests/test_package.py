@@ -131,3 +131,10 @@ def test_everything_imported_is_a_declared_dependency_or_in_an_extra() -> None:
 def normalized(name: str) -> str:
     """The form in which package indexes compare names."""
     return name.lower().replace("_", "-")
+
+
+def test_the_package_is_a_command_that_knows_its_version() -> None:
+    command = [sys.executable, "-m", "sb3_isr", "--version"]
+    assert (
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"sb3-isr {sb3_isr.__version__}\n"
+    )

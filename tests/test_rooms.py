@@ -28,6 +28,7 @@ ROOMS = [
     "demo",
     "label_tools",
     "cli",
+    "__main__",
 ]
 
 
