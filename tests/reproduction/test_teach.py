@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -26,19 +27,22 @@ from tests.labels.made_labels import make_labels
 def test_the_coin_games_rule_praises_what_the_game_praises() -> None:
     env, rng = CoinGameVecEnv(32, n_walls=3), np.random.default_rng(0)
     env.seed(0)
-    observations, n_praises = env.reset(), 0
+    observations: Any = env.reset()
+    n_praises = 0
     for _ in range(60):
         actions = rng.integers(3, size=32)
+        following: Any
         following, _, dones, infos = env.step(actions)
         given = [info["social_reward"] for info in infos]
         last = last_observations(following, dones, infos)
         np.testing.assert_allclose(coins(Transitions(observations, actions, last, np.zeros(32, bool))), given)
-        observations, n_praises = following, n_praises + np.count_nonzero(given)
+        observations = following
+        n_praises += sum(reward > 0 for reward in given)
     assert n_praises > 5
 
 
 def test_the_rule_of_door_key_praises_unlocking_once_and_the_goal() -> None:
-    env = ImgObsWrapper(gym.make("MiniGrid-DoorKey-5x5-v0"))  # type: ignore[no-untyped-call, var-annotated]
+    env: Any = ImgObsWrapper(gym.make("MiniGrid-DoorKey-5x5-v0"))  # type: ignore[no-untyped-call]
     praised: list[float] = []
     for seed in range(40):
         observation, _ = env.reset(seed=seed)
