@@ -94,8 +94,8 @@ steps a cycle on batches of 64.
 - **reach**: a mass is pushed on a field, with a continuous action; praise of 1 on a mark, -0.5 for leaving the field. A
   random policy is praised in one episode of eleven.
 
-Questions are chosen by `EpisodeQueries(60, first=1/3, n_rounds=6)`: 20 episodes at random, 10 more in each rollout until
-five were praised or scolded, and the rest in five rounds.
+Questions are chosen by `EpisodeQueries(60, first=1/3, n_rounds=6)`: 20 episodes at random, 10 more in each rollout
+until five were praised or scolded, and the rest in five rounds.
 
 ![Goals per episode over key presses and over training](images/teach.png)"""
 
