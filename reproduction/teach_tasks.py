@@ -170,11 +170,11 @@ def reach(transitions: Transitions) -> Array:
 
 
 def _is_on_mark(observations: Array) -> Array:
-    return np.asarray(np.linalg.norm(observations[:, 4:], axis=1) < 0.2)
+    return np.asarray(np.linalg.norm(observations[:, 4:], axis=1) < 0.3)
 
 
 def _is_outside(observations: Array) -> Array:
-    return np.asarray((np.abs(observations[:, :2]) > 1).any(axis=1))
+    return np.asarray((np.abs(observations[:, :2]) > 1.5).any(axis=1))
 
 
 def _with_rule(make: Callable[[], gym.Env[Any, Any]], rule: Rule, n_envs: int) -> VecEnv:
@@ -212,6 +212,6 @@ TEACH_TASKS: dict[str, TeachTask] = {
         partial(_with_rule, Reach, reach, 16),
         98_304,
         {"n_steps": 64, "batch_size": 256, "n_epochs": 4, "learning_rate": 1e-3},
-        trainer_kwargs=_FEW,
+        trainer_kwargs={**_FEW, "l1_coef": 0.006},
     ),
 }

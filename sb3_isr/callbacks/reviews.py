@@ -97,10 +97,10 @@ class ReviewedInternalizer(Internalizer):
         if is_new_round:
             self._withdraw(self.book.waiting)
         n_answered, is_enough = self.book.n_answered, self.book.n_marked >= schedule.enough
-        n_left = schedule.n_due(self._rounds, n_answered, is_enough) - n_answered
-        n_waiting = len(self.book.waiting)
-        self._withdraw(self.book.waiting[max(0, n_left) :])
-        n_asked = self._ask(n_left - n_waiting)
+        # A skip that was turned into an answer may have left less of the budget than there are questions.
+        self._withdraw(self.book.waiting[schedule.budget - n_answered :])
+        n_due = schedule.n_due(self._rounds, n_answered, is_enough)
+        n_asked = self._ask(n_due - n_answered - len(self.book.waiting))
         if n_asked and self.waits:
             self._wait()
         return self._must_train(is_new_round)

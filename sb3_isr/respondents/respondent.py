@@ -13,6 +13,9 @@ class Respondent(Protocol):
     Answers questions when it can: a program at once, a person later, or never.
 
     None of its methods but :meth:`wait` takes long: the learner is waiting.
+
+    One that keeps its questions may also have a method ``question(question_id)``, which returns the Question, or None.
+    Then answers to questions are learned from, too, that were asked after the checkpoint from which a training resumes.
     """
 
     def put(self, questions: Sequence[Question]) -> None:

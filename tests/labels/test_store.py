@@ -223,3 +223,29 @@ def test_a_fraction_is_not_cut_off_where_the_observation_space_says_integers() -
             store.add(changed(GOOD, observations=np.full((2, 2), number)))
     store.add(changed(GOOD, observations=np.full((2, 2), 255.0), next_observations=np.full((2, 2), 254.0)))
     assert len(store) == 2
+
+
+def test_replaced_labels_are_those_of_a_new_store_whatever_was_there_before() -> None:
+    labels = make_labels([0.0, 1.0, 0.5, 2.0, -1.0])
+    held_out = np.array([False, True, False, False, True])
+    used, new = make_store(*[3.0] * 300, held_out=0.5, capacity=100), make_store(capacity=100)
+    for store in (used, new):
+        store.sample(7) if len(store) else None
+        store.replace(labels, held_out, seed=1)
+    for store in (used, new):
+        assert numbers_in(store.labels()) == [0, 1, 2, 3, 4]
+        assert (len(store), store.n_added, store.n_held_out) == (5, 5, 2)
+        assert [numbers_in(batch) for batch in store.held_out_batches()] == [[1, 4]]
+    assert numbers_in(used.sample(50)[0]) == numbers_in(new.sample(50)[0])
+    used.replace(None, None, seed=1)
+    assert (len(used), used.n_held_out, used.label_ranges) == (0, 0, None)
+
+
+def test_replaced_labels_beyond_the_capacity_are_dropped_and_bad_ones_change_nothing() -> None:
+    store = make_store(capacity=3)
+    store.replace(make_labels([0.0] * 5), np.array([True, False, True, False, False]), seed=0)
+    assert numbers_in(store.labels()) == [2, 3, 4]
+    assert store.n_held_out == 1
+    with pytest.raises(ValueError, match="Labels must be finite numbers"):
+        store.replace(make_labels([float("nan")]), np.zeros(1, bool), seed=0)
+    assert numbers_in(store.labels()) == [2, 3, 4]

@@ -36,7 +36,8 @@ def test_the_coin_games_rule_praises_what_the_game_praises() -> None:
         given = [info["social_reward"] for info in infos]
         last = last_observations(following, dones, infos)
         np.testing.assert_allclose(coins(Transitions(observations, actions, last, np.zeros(32, bool))), given)
-        observations, n_praises = following, n_praises + int(np.count_nonzero(given))
+        observations = following
+        n_praises += sum(reward > 0 for reward in given)
     assert n_praises > 5
 
 

@@ -200,3 +200,14 @@ def test_schedules_are_not_evaluated_past_the_end_of_a_training() -> None:
     schedule = Recording()
     learner().learn(50, callback=ZooISRCallback(schedule))  # the last rollout ends at 64
     assert min(schedule.progress) == 0.0
+
+
+def test_answers_about_episodes_are_kept_beside_the_learner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, model = quick("never", "episodes_4"), learner()
+    model.learn(4 * STEPS, callback=given)
+    model.save(tmp_path / "agent")
+    answers = given.internalizer.counts()["answers"]
+    callback = quick("never", "episodes_4")
+    continued(tmp_path / "agent.zip", callback, monkeypatch, steps=16)
+    assert callback.internalizer.counts()["answers"] >= answers > 0
+    assert callback.internalizer.pays
