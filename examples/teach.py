@@ -10,7 +10,7 @@ person: a program answers through the same mailbox.
 from __future__ import annotations
 
 import argparse
-import subprocess
+import multiprocessing
 import sys
 import threading
 import time
@@ -21,6 +21,7 @@ import torch
 from stable_baselines3 import PPO
 
 from sb3_isr import ISRCallback, Mailbox, MailboxReport, VecISRReward
+from sb3_isr.console.serve import serve
 from sb3_isr.envs import CoinGameVecEnv
 from sb3_isr.evaluation.networks import ONE_HOT
 from sb3_isr.respondents import Question
@@ -105,7 +106,10 @@ def main() -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "mailbox.sqlite"
     has_ended = threading.Event()
-    console = subprocess.Popen([sys.executable, "-m", "sb3_isr.cli", "console", str(path)])
+    # A process of its own, so that the page does not wait for the training, nor the training for the page.
+    start_method = "fork" if sys.platform == "linux" else "spawn"
+    console = multiprocessing.get_context(start_method).Process(target=serve, args=(path,), daemon=True)
+    console.start()
     simulated = threading.Thread(target=answer_all, args=(path, has_ended), daemon=True)
     if arguments.caregiver == "simulated":
         simulated.start()
@@ -118,13 +122,13 @@ def main() -> int:
         print(f"What you taught is in {arguments.out / 'isr.safetensors'}, your answers are in {path}.")
         if arguments.caregiver == "person":
             print("The console stays; Ctrl-C ends it.")
-            console.wait()
+            console.join()
     except KeyboardInterrupt:
         print("\nInterrupted; every answer is kept. Start it again to go on.")
     finally:
         has_ended.set()
         console.terminate()
-        console.wait()
+        console.join()
     return 0
 
 

@@ -82,6 +82,7 @@ def _bound(host: str, port: int) -> socket.socket:
         if os.name == "posix":  # so that a killed console's port can be taken at once
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen(100)  # before the link is printed: who is quick with it waits, and is not refused
     except OSError:
         listener.close()
         raise

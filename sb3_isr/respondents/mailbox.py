@@ -165,6 +165,8 @@ class Mailbox(MailboxAnswers):
         """
         Wait until there is an answer to take, or until somebody says "later" to the questions that were put.
 
+        It does not wait for what nobody can answer: if no question is open, or the budget is used up.
+
         :param timeout: Seconds to wait at most; None for no limit.
         :return: Whether there is an answer to take.
         """
@@ -174,7 +176,8 @@ class Mailbox(MailboxAnswers):
         self.set_status(is_waiting=True)
         try:
             while not self.has_answers(self.seen):
-                if self.is_postponed() or (end is not None and time.monotonic() >= end):
+                is_over = end is not None and time.monotonic() >= end
+                if is_over or self.is_postponed() or not self.is_answerable():
                     return False
                 time.sleep(_POLL)
             return True

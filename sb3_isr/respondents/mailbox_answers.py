@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from sb3_isr.common.batches import Array
 from sb3_isr.respondents.mailbox_file import MailboxError
-from sb3_isr.respondents.mailbox_reader import MailboxReader, UnknownQuestionError, n_answered
+from sb3_isr.respondents.mailbox_reader import MailboxReader, UnknownQuestionError, budget_left, n_answered
 from sb3_isr.respondents.question import Answer
 from sb3_isr.respondents.reward_bytes import checked_rewards, rewards_from_bytes, rewards_to_bytes
 
@@ -103,14 +102,11 @@ class MailboxAnswers(MailboxReader):
 
 
 def _check_budget(connection: sqlite3.Connection, question_id: str) -> None:
-    row = connection.execute("SELECT value FROM status WHERE key = 'budget'").fetchone()
-    budget = None if row is None else json.loads(row[0])
-    if budget is None or n_answered(connection, besides=question_id) < budget:
-        return
-    raise BudgetError(
-        f"All {budget} answers of the budget have been given, so this one is not wanted; undo another one to "
-        "replace it."
-    )
+    if budget_left(connection, besides=question_id) <= 0:
+        raise BudgetError(
+            f"All {n_answered(connection)} answers of the budget have been given, so this one is not wanted; undo "
+            "another one to replace it."
+        )
 
 
 def _insert(connection: sqlite3.Connection, question_id: str, kind: str, rewards: Array, by: str) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 from dataclasses import dataclass
@@ -141,6 +142,16 @@ class MailboxReader:
             ).fetchone()
         return bool(row[0])
 
+    def is_answerable(self) -> bool:
+        """
+        Say whether there is something to answer.
+
+        :return: Whether a question is open, and the budget (if there is one) is not used up.
+        """
+        with self.file.reading() as connection:
+            is_open = connection.execute("SELECT 1 FROM open_questions LIMIT 1").fetchone() is not None
+            return is_open and budget_left(connection) > 0
+
     def answers(self) -> list[Answer]:
         """
         Get all answers that were ever given, with those that replace or take back earlier ones.
@@ -199,6 +210,19 @@ class MailboxReader:
         """
         with self.file.reading() as connection:
             return list(connection.execute("SELECT step, value FROM progress ORDER BY row"))
+
+
+def budget_left(connection: sqlite3.Connection, besides: str = "") -> float:
+    """
+    Count the answers that are left of the budget.
+
+    :param connection: The mailbox's file.
+    :param besides: A question that is not counted.
+    :return: How many; infinite if there is no budget.
+    """
+    row = connection.execute("SELECT value FROM status WHERE key = 'budget'").fetchone()
+    budget = math.inf if row is None else float(json.loads(row[0]))
+    return budget - n_answered(connection, besides)
 
 
 def n_answered(connection: sqlite3.Connection, besides: str = "") -> int:

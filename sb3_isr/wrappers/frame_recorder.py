@@ -40,7 +40,7 @@ class FrameRecorder(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     :raises ValueError: If the environment does not render arrays, or a number is out of range.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], every: int = 16, max_bytes: int = 2**24) -> None:
+    def __init__(self, env: gym.Env[Any, Any], every: int = 16, max_bytes: int = 2**25) -> None:
         self.every = whole_number("every", every, low=1)
         self.max_bytes = whole_number("max_bytes", max_bytes, low=1)
         RecordConstructorArgs.__init__(self, every=every, max_bytes=max_bytes)

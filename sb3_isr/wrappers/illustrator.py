@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_isr.common.batches import Array
 from sb3_isr.respondents.question import Question
 from sb3_isr.wrappers.images import encode
 
@@ -63,12 +64,22 @@ class VenvIllustrator:
             return question
         if self._draws:
             drawn = self._venv.env_method(DRAWN, question.transitions, indices=[question.env])[0]
-            return replace(question, pictures=tuple(map(encode, drawn)))
+            return replace(question, pictures=_encoded(drawn))
         if self._has_recorder:
             step, n_steps = question.step + self._offsets[question.env], len(question.transitions.actions)
             frames = self._venv.env_method(_RECORDED, step, n_steps, indices=[question.env])[0]
             return replace(question, pictures=frames)
         return question
+
+
+def _encoded(pictures: Sequence[Array]) -> tuple[bytes, ...]:
+    """Encode pictures; each that is seen again, where nothing moved, once only."""
+    known: dict[bytes, bytes] = {}
+    keys = [picture.tobytes() for picture in pictures]
+    for key, picture in zip(keys, pictures, strict=True):
+        if key not in known:
+            known[key] = encode(picture)
+    return tuple(known[key] for key in keys)
 
 
 def _has(venv: VecEnv, method: str) -> bool:

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,19 +62,5 @@ def printed_link(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     for line in process.stdout:
         if match := re.search(r"http://\S+", line):
-            _wait_for(match.group(0))
             return match.group(0)
     raise AssertionError(f"The console ended with {process.wait()} without a link.")
-
-
-def _wait_for(url: str) -> None:
-    """It listens before it prints, so that a connection waits; only accept() may still be away."""
-    host, port = re.findall(r"http://([^:/]+):(\d+)", url)[0]
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            socket.create_connection((host, int(port)), timeout=10).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"Nothing listens at {url}.")

@@ -194,7 +194,7 @@ def test_withdrawal_leaves_what_was_answered(training: Mailbox, person: Mailbox)
 
 
 def test_a_waiting_training_hears_an_answer_and_later(training: Mailbox, person: Mailbox) -> None:
-    training.put([made_question(0)])
+    training.put([made_question(0), made_question(2)])
     assert not training.wait(timeout=0.01)
     waited: list[bool] = []
     for say in (lambda: person.answer("question-0", [1, 0, 0], "ada"), lambda: person.say_later("ada")):
@@ -209,6 +209,18 @@ def test_a_waiting_training_hears_an_answer_and_later(training: Mailbox, person:
     assert not training.wait(), "later holds for the questions that were put"
     training.put([made_question(1)])
     assert not person.is_postponed(), "and not for newer ones"
+
+
+def test_a_training_does_not_wait_for_what_nobody_can_answer(training: Mailbox, person: Mailbox) -> None:
+    assert not training.wait(), "nothing was asked"
+    training.put([made_question(0), made_question(1)])
+    training.set_status(budget=1)
+    person.answer("question-0", [0, 0, 0], "ada")
+    training.take()
+    assert not training.wait(), "the budget is used up"
+    training.set_status(budget=2)
+    training.withdraw(["question-1"])
+    assert not training.wait(), "nothing is open"
 
 
 def test_a_mailbox_is_of_one_run_and_its_spaces(path: Path) -> None:
