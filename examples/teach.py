@@ -107,8 +107,9 @@ def main() -> int:
     path = arguments.out / "mailbox.sqlite"
     has_ended = threading.Event()
     # A process of its own, so that the page does not wait for the training, nor the training for the page.
-    start_method = "fork" if sys.platform == "linux" else "spawn"
-    console = multiprocessing.get_context(start_method).Process(target=serve, args=(path,), daemon=True)
+    # A copy of this one is there at once; other systems start a fresh one.
+    context = multiprocessing.get_context("fork") if sys.platform == "linux" else multiprocessing.get_context("spawn")
+    console = context.Process(target=serve, args=(path,), daemon=True)
     console.start()
     simulated = threading.Thread(target=answer_all, args=(path, has_ended), daemon=True)
     if arguments.caregiver == "simulated":
