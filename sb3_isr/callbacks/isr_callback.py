@@ -17,6 +17,7 @@ from sb3_isr.callbacks.deferral import choose_deferral
 from sb3_isr.callbacks.internalizer import Internalizer
 from sb3_isr.callbacks.internalizer_arguments import InternalizerArguments
 from sb3_isr.callbacks.last_callback import LastCallback
+from sb3_isr.callbacks.mailbox_report import with_report
 from sb3_isr.callbacks.other_callbacks import check_callbacks, check_learner
 from sb3_isr.callbacks.relabeling import ReplayRelabeler
 from sb3_isr.callbacks.reward_log import RewardLog, logs_after_this_step
@@ -94,7 +95,7 @@ class ISRCallback(BaseCallback):
         self.arguments = InternalizerArguments(*given, respondent, wait_for_answers)
         self.coefficient = self.given_coefficient = number("coefficient", coefficient)
         self.seed = None if seed is None else whole_number("seed", seed, low=0)
-        self.children = as_children(callback)
+        self.children = with_report(as_children(callback), self.arguments.respondent)
         self._children = CallbackList(self.children)  # type: ignore[arg-type]
         for child in [self._children, *self.children]:
             child.parent = self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -101,3 +102,15 @@ class MailboxReport(ISRChildCallback):
         if self._values:
             self.mailbox.add_progress(self.num_timesteps, float(np.mean(self._values)))
             self._values = []
+
+
+def with_report(children: Sequence[ISRChildCallback], respondent: Any) -> list[ISRChildCallback]:
+    """
+    Add a report where questions go into a mailbox, unless the user has given one.
+
+    :param children: The children of an ISRCallback.
+    :param respondent: Who answers its questions.
+    :return: All children.
+    """
+    is_reported = any(isinstance(child, MailboxReport) for child in children)
+    return [*children, *([MailboxReport(respondent)] if isinstance(respondent, Mailbox) and not is_reported else [])]

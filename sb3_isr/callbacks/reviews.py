@@ -166,7 +166,8 @@ class ReviewedInternalizer(Internalizer):
         """Put questions; returns how many."""
         asked = [question.transitions for question in self.book.answered]
         is_enough = self.state.is_trained and self.book.n_marked >= self.scheduler.schedule.enough
-        chosen = self.scheduler.choose(n, self.isr if is_enough else None, asked)
+        can_show = getattr(self.respondent, "can_show", None)
+        chosen = self.scheduler.choose(n, self.isr if is_enough else None, asked, can_show)
         if not chosen:
             return 0
         questions = [make_question(each) for each in chosen]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,15 +46,34 @@ class EpisodeScheduler(QueryScheduler):
         """As :class:`QueryScheduler`'s."""
         self._windows.add(unattended)
 
-    def choose(self, n: int, isr: InternalSocialReward | None, asked: Sequence[Transitions]) -> list[Chosen]:
+    def steps_done(self, n_envs: int) -> list[int]:
+        """
+        Count the steps of each environment so far: what a question's ``step`` would be for its next transition.
+
+        :param n_envs: Number of environments.
+        :return: Steps of each of them.
+        """
+        return [self._windows.steps_done(env) for env in range(n_envs)]
+
+    def choose(
+        self,
+        n: int,
+        isr: InternalSocialReward | None,
+        asked: Sequence[Transitions],
+        can_show: Callable[[int, int, int], bool] | None = None,
+    ) -> list[Chosen]:
         """
         Choose windows to ask about; they are not chosen again.
 
         :param n: How many are wanted.
         :param isr: The ISR; None if there is none yet.
         :param asked: What was asked before.
+        :param can_show: Says whether there are pictures of a window, by environment, step and number of transitions;
+            those without are dropped. None if it does not matter.
         :return: The windows; fewer than ``n`` if there are no more.
         """
+        if n >= 1 and can_show is not None:
+            self._windows.keep(can_show)
         if n < 1 or not len(self._windows):
             return []
         chosen = self.schedule.choose(self._windows, n, isr, asked, self._rng)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -86,6 +86,28 @@ class Windows:
         self._windows = deque(self._windows[number] for number in sorted(left))
         self._size = sum(len(window.pool) for window in self._windows)
         return chosen
+
+    def keep(self, can_show: Callable[[int, int, int], bool]) -> None:
+        """
+        Drop the windows that cannot be shown.
+
+        :param can_show: Says whether one can, by environment, step and number of transitions.
+        """
+        kept = [window for window in self._windows if can_show(window.env, window.step, len(window.pool))]
+        self._windows = deque(kept)
+        self._size = sum(len(window.pool) for window in kept)
+
+    def steps_done(self, env: int) -> int:
+        """
+        Count the steps of an environment.
+
+        :param env: Its number.
+        :return: Number of transitions that were added.
+        """
+        episode = self._episodes.get(env)
+        if episode is None:
+            return 0
+        return episode.steps + (0 if episode.rest is None else len(episode.rest))
 
     def _add(self, env: int, pool: QueryPool) -> None:
         episode = self._episodes.setdefault(env, _OpenEpisode())
