@@ -44,7 +44,7 @@ def teach_runs(n_seeds: int | None = None) -> list[TeachRun]:
     return [
         TeachRun(task, method, seed, TEACH_TASKS[task].steps)
         for task in TEACH_TASKS
-        for methods in (names[:FIRST], names[FIRST:4], names[4:])
+        for methods in (names[:FIRST], names[FIRST:])
         for seed in range(n_seeds or SEEDS)
         for method in methods
     ]
