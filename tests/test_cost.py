@@ -85,6 +85,7 @@ def test_the_isr_is_evaluated_for_all_environments_and_a_whole_rollout(
     assert batches == (expected if presence == "never" else [])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize(("make", "presence"), [(a2c, "always"), (dqn, "fade_0_1")])
 def test_memory_does_not_grow_with_the_number_of_steps(make: Callable[[VecEnv], BaseAlgorithm], presence: str) -> None:

@@ -40,6 +40,7 @@ def test_a_learner_has_the_rows_of_one_agent_and_the_other_acts_by_itself(agent:
     assert all(info["TimeLimit.truncated"] and info["episode"]["l"] == 100 for info in infos)
 
 
+@pytest.mark.slow
 def test_two_learners_in_one_world_have_an_isr_each() -> None:
     learners = make_learners(n_worlds=2)
     callbacks = [

@@ -23,6 +23,7 @@ def test_the_examples_were_found() -> None:
     assert len(EXAMPLES) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_runs_as_printed(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -83,6 +83,7 @@ def checkpointed(folder: Path, steps: int = 256) -> Path:
     return max(folder.glob("step_*"))
 
 
+@pytest.mark.slow
 def test_only_complete_checkpoints_count_and_only_the_newest_is_kept(tmp_path: Path) -> None:
     """A process killed while it writes leaves a folder that is not renamed yet."""
     path = checkpointed(tmp_path)
@@ -94,6 +95,7 @@ def test_only_complete_checkpoints_count_and_only_the_newest_is_kept(tmp_path: P
     assert ISRCheckpoint(tmp_path).can_resume()
 
 
+@pytest.mark.slow
 def test_the_isr_of_a_checkpoint_can_be_handed_on(tmp_path: Path) -> None:
     isr = InternalSocialReward.load(checkpointed(tmp_path) / "isr.safetensors")
     isr.check_spaces(*scripted().isr_spaces())

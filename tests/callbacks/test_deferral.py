@@ -169,6 +169,7 @@ def test_a_training_is_the_same_as_step_by_step(name: str) -> None:
     np.testing.assert_array_equal(deferred.store.labels().social_rewards, plain.store.labels().social_rewards)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["TRPO", "RecurrentPPO", "MaskablePPO", "QRDQN-dict", "SBX-PPO", "SBX-DQN"])
 def test_other_algorithms_learn_the_same_as_step_by_step(cell: str) -> None:
     kept = {}

@@ -89,6 +89,7 @@ def test_new_episodes_after_a_resume_are_not_those_of_the_start(tmp_path: Path) 
     assert len(firsts) == len(set(firsts)) > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", [Counting, Locked])
 @pytest.mark.parametrize("processes", ["in this one", "in others"])
 def test_statistics_of_vec_normalize_are_restored_even_if_episodes_start_anew(

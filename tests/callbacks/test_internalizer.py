@@ -85,6 +85,7 @@ def test_labels_train_an_isr_at_departure() -> None:
     assert part.advance(0.6, 100) == (False, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("queries", [AllQueries(), RandomQueries(60, attended_fraction=0.5)])
 def test_saved_and_loaded_it_continues_as_if_nothing_had_happened(queries: Any, tmp_path: Path) -> None:
     first = internalizer(queries=queries)

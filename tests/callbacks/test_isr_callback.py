@@ -39,6 +39,7 @@ def subprocesses(n_envs: int) -> VecEnv:
     return make_vec_env(lambda: ScriptedEnv(SCRIPTS[0], truncates=True), n_envs, vec_env_cls=SubprocVecEnv)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make_env", "make_model"),
     [

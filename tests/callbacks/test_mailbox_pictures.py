@@ -51,6 +51,7 @@ def shown(images: tuple[bytes, ...]) -> list[tuple[int, ...]]:
     return [Image.open(BytesIO(image)).convert("RGB").getpixel((0, 0)) for image in images]  # type: ignore[misc]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [DummyVecEnv, SubprocVecEnv])
 @pytest.mark.parametrize("every", [1, 4])
 def test_every_question_is_shown_as_it_happened(make: Any, every: int, tmp_path: Path) -> None:

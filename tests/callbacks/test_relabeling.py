@@ -177,6 +177,7 @@ def test_rewards_are_relabelled_under_vec_normalize(memory: dict[str, Any]) -> N
     assert np.abs(model.replay_buffer.rewards - stale).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_training_in_autonomy_leaves_no_stored_reward_stale() -> None:
     """The caregiver fades out, so that the ISR is trained again and again while it rewards."""
     env = Recorded(make_env("box"))

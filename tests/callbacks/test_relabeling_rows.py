@@ -136,6 +136,7 @@ CODES = spaces.Box(0, 10, (5, 5, 3), np.uint8)
 FIRST = spaces.Box(0, 255, (3, 36, 36), np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "space",
     [

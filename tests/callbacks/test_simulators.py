@@ -34,6 +34,7 @@ def test_mujoco_continues_in_mid_episode_bit_for_bit(name: str, tmp_path: Path) 
     check_resumed_equals_uninterrupted(tmp_path, simulated(name), small_ppo)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["LunarLander-v3", "BipedalWalker-v3"])
 def test_box2d_starts_new_episodes_and_says_so(name: str, tmp_path: Path) -> None:
     pytest.importorskip("Box2D")
@@ -46,6 +47,7 @@ def test_box2d_starts_new_episodes_and_says_so(name: str, tmp_path: Path) -> Non
     assert laps.callback.store.n_added == 400
 
 
+@pytest.mark.slow
 def test_atari_starts_new_episodes_and_says_so(tmp_path: Path) -> None:
     """ALE's states lack the action that a sticky action repeats, so that continuing from them is not exact."""
     ale_py = pytest.importorskip("ale_py")

@@ -133,6 +133,7 @@ PARTS = {key: JSON for key in ("shape", "dtype", "low", "high", "n", "start", "n
 KINDS = st.sampled_from(["Box", "Dict", "Discrete", "MultiDiscrete", "MultiBinary"])
 
 
+@pytest.mark.slow
 @given(JSON | st.fixed_dictionaries({"type": KINDS}, optional=PARTS))
 def test_any_json_is_a_space_or_a_value_error(value: Any) -> None:
     try:

@@ -74,6 +74,7 @@ def test_a_killed_console_loses_nothing_and_the_page_goes_on_when_it_is_started_
         assert praised(training) == [[0], [1]]
 
 
+@pytest.mark.slow
 def test_answers_that_were_not_saved_outlive_the_page(browser: Browser, training: Mailbox) -> None:
     with console(training.file.path) as port:
         person = opened(browser, link(port))
@@ -104,6 +105,7 @@ def test_a_full_disk_is_loud_and_the_answer_is_kept(browser: Browser, training: 
     assert praised(training) == [[]]
 
 
+@pytest.mark.slow
 def test_a_killed_browser_loses_nothing_that_was_confirmed(browser: Browser, training: Mailbox) -> None:
     with console(training.file.path) as port:
         before = processes()
@@ -124,6 +126,7 @@ def test_a_killed_browser_loses_nothing_that_was_confirmed(browser: Browser, tra
             person.sees_question("number 2")
 
 
+@pytest.mark.slow
 def test_two_consoles_share_the_work(browser: Browser, training: Mailbox) -> None:
     path = training.file.path
     with console(path, "ada") as one, console(path, "bob") as other:
@@ -140,6 +143,7 @@ def test_two_consoles_share_the_work(browser: Browser, training: Mailbox) -> Non
     assert [answer.by for answer in training.answers()] == ["ada", "bob"]
 
 
+@pytest.mark.slow
 def test_it_works_through_a_tunnel_on_another_port(browser: Browser, training: Mailbox) -> None:
     with console(training.file.path) as port, tunnel(port) as other:
         for host in ("127.0.0.1", "localhost"):
@@ -185,6 +189,7 @@ const frame = () => new Promise((resolve) => {
 </script>"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_another_site_can_neither_read_nor_answer(browser: Browser, training: Mailbox, host: str) -> None:
     """Even a page of this machine, on another port, to whose requests the browser adds the console's cookie."""

@@ -92,7 +92,7 @@ def test_marks_belong_to_the_steps_between_their_pictures(person: Console, train
 def test_nothing_is_marked_while_the_clip_plays(browser: Browser, port: int, training: Mailbox) -> None:
     training.put(questions(1))
     person = opened(browser, link(port), moves=True)
-    person.sees("#step-title", "Step 4 of 20")
+    person.sees("#play-label", "Pause")
     person.press("+")
     person.sees("#toast", "Paused.")
     person.sees("#play-label", "Play")

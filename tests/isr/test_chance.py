@@ -37,6 +37,7 @@ def test_a_rare_scolding_by_chance_is_learned_as_what_it_costs_on_average(seed: 
     assert abs(isr.predict(*new.select(new.actions == 0)).mean()) < 0.005
 
 
+@pytest.mark.slow
 def test_no_single_steps_chance_is_learned_by_heart() -> None:
     """A network does so with few labels; the held-out ones say that it means nothing."""
     isr = InternalSocialReward(*SPACES, device="cpu")
@@ -51,6 +52,7 @@ def test_no_single_steps_chance_is_learned_by_heart() -> None:
     assert not isr.label_ranges.continuing.recognized  # otherwise R_i would be 0
 
 
+@pytest.mark.slow
 def test_what_is_certain_is_recognized_and_given_exactly() -> None:
     isr = InternalSocialReward(*SPACES, device="cpu")
     labels = scolded(0)

@@ -231,6 +231,7 @@ def test_an_internal_reward_that_overflows_is_refused_and_not_paid() -> None:
         isr.predict(np.full((1, 3), MAX, np.float32), np.zeros(1, int))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", [0.01, 1.0, 2.0, 100.0, 1e6, MAX, np.inf])
 def test_an_isr_learns_what_actions_are_praised_whatever_their_bounds(bound: float) -> None:
     """IsaacLab writes 100, and who does not know the bounds writes float32's largest number."""

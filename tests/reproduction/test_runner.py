@@ -58,6 +58,7 @@ def numbers(results: Results) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_never_made_again(results: Results) -> None:
     before = contents(results)
     assert before.keys() == {str(run.path) for run in with_requirements(FIG4A)}
@@ -66,6 +67,7 @@ def test_a_finished_run_is_never_made_again(results: Results) -> None:
     assert contents(results) == before
 
 
+@pytest.mark.slow
 def test_weights_that_are_gone_are_made_again_only_for_runs_that_need_them(results: Results, whole: Results) -> None:
     results.file(ORACLE).unlink()
     results.pack()
@@ -76,6 +78,7 @@ def test_weights_that_are_gone_are_made_again_only_for_runs_that_need_them(resul
     assert missing(FIG4A, elsewhere) == []
 
 
+@pytest.mark.slow
 def test_weights_of_other_settings_are_not_used(results: Results) -> None:
     run = figure("fig4a", replace(TINY, batch_size=20))[1]
     shutil.rmtree(results.archives, ignore_errors=True)
@@ -85,6 +88,7 @@ def test_weights_of_other_settings_are_not_used(results: Results) -> None:
     assert missing([run], results) == [run.requires[0], run]
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     results = Results(tmp_path / "results", tmp_path / "work")
     lost = Socialization(TINY, "no such task", 1e-3, 0)

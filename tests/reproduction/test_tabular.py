@@ -66,6 +66,7 @@ def test_all_of_door_key_is_explored_and_unlocking_is_praised() -> None:
     assert 0.9 < table.value(np.eye(6)[table.plan((table.rewards == 1.0).astype(float))]) < 1.2
 
 
+@pytest.mark.slow
 def test_a_default_isr_of_a_lake_is_not_hacked() -> None:
     result = measure_hackability("FrozenLake, goal does not end the episode", 4_000, seed=10)
     assert result["score"] > 0.99

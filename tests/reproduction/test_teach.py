@@ -119,6 +119,7 @@ def test_persons_err() -> None:
     assert [len(delayed.take()) for _ in range(4)] == [0, 0, 1, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["every step", "episodes", "steps by uncertainty"])
 def test_a_run_records_goals_answers_and_key_presses(method: str) -> None:
     result = run_teach("coin game", method, 0, 4_096, lambda steps: None)

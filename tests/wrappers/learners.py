@@ -91,6 +91,8 @@ def internalizing(presence: Any = "leave_at_0.5", learning_rate: float = 1e-2, *
 class Rewards(BaseCallback):
     """Keeps the rewards of the training environment, and those in PPO's buffer."""
 
+    reads_rewards = True
+
     def __init__(self) -> None:
         super().__init__()
         self.steps: list[Array] = []
