@@ -97,7 +97,7 @@ steps a cycle on batches of 64.
 Questions are chosen by `EpisodeQueries(60, first=1/3, n_rounds=6)`: 20 episodes at random, 10 more in each rollout
 until five were praised or scolded, and the rest in five rounds.
 
-![Goals per episode over key presses and over training](images/teach.png)"""
+![Goals per episode at the end, a dot a seed, and over training](images/teach.png)"""
 
 
 def _done(results: Results, task: str) -> dict[str, dict[int, Result]]:
@@ -137,26 +137,23 @@ def _mean(values: list[float]) -> str:
 
 def _draw(done: dict[str, dict[str, dict[int, Result]]], path: Path) -> None:
     with mpl.rc_context({"font.size": 8}):
-        figure = Figure(figsize=(9, 2.8 * max(1, len(done)) + 0.8), layout="constrained")
-        axes = figure.subplots(max(1, len(done)), 2, squeeze=False)
-        for (over_presses, over_time), (task, methods) in zip(axes, done.items(), strict=False):
-            for method, by_seed in methods.items():
+        heights = [0.26 * len(methods) + 1 for methods in done.values()] or [1]
+        figure = Figure(figsize=(9, sum(heights)), layout="constrained")
+        axes = figure.subplots(len(heights), 2, squeeze=False, height_ratios=heights)
+        for (ends, over_time), (task, methods) in zip(axes, done.items(), strict=False):
+            for row, (method, by_seed) in enumerate(methods.items()):
                 colour, results = _COLOURS[[*METHODS].index(method)], [*by_seed.values()]
-                curve = [estimate([result["goals"][part] for result in results]).iqm for part in range(N_PARTS)]
-                steps = [(part + 0.5) / N_PARTS for part in range(N_PARTS)]
-                over_time.plot(steps, curve, color=colour, lw=1.2, label=method)
-                presses = [result["key_presses"][-1] for result in results]
                 final = [result["goals"][-1] for result in results]
-                if method == "every step":
-                    over_presses.axhline(estimate(final).iqm, color=colour, lw=0.8)
-                else:
-                    over_presses.scatter(presses, final, s=14, color=colour, lw=0, alpha=0.8)
-            over_presses.set(title=task, xlabel="key presses", ylabel="goals per episode at the end", xlim=(0, None))
-            over_time.set(title=task, xlabel="fraction of training", ylabel="goals per episode")
-            for each in (over_presses, over_time):
-                each.set_ylim(0, None)
-        handles = {
-            label: handle for row in axes for handle, label in zip(*row[1].get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, frameon=False)
+                ends.scatter(final, [row] * len(final), s=16, color=colour, lw=0, alpha=0.7)
+                ends.vlines(estimate(final).iqm, row - 0.3, row + 0.3, color=colour, lw=2)
+                curve = [estimate([result["goals"][part] for result in results]).iqm for part in range(N_PARTS)]
+                over_time.plot([(part + 0.5) / N_PARTS for part in range(N_PARTS)], curve, color=colour, lw=1.2)
+            ends.set_yticks(range(len(methods)), methods)
+            for tick, method in zip(ends.get_yticklabels(), methods, strict=True):
+                tick.set_color(_COLOURS[[*METHODS].index(method)])
+            ends.invert_yaxis()
+            ends.set(title=task, xlabel="goals per episode at the end", xlim=(0, None))
+            over_time.set(title=task, xlabel="fraction of training", ylabel="goals per episode", ylim=(0, None))
+            for each in (ends, over_time):
+                each.spines[["top", "right"]].set_visible(False)
         figure.savefig(path, dpi=150)

@@ -22,6 +22,8 @@ def as_number(value: Any) -> float:
     :return: The number.
     :raises ValueError: If it is something else (several numbers, text, None), or not finite in float32.
     """
+    if type(value) is float and abs(value) <= MAX_FLOAT:  # asked at each step
+        return value
     number = unwrap(value)
     try:
         converted = float(number) if isinstance(number, Real | Decimal) else math.nan

@@ -54,7 +54,6 @@ class RewardComposer:
         self._only_announced = False
         self._is_announced = False
         self._is_for_learning = False
-        self._nowhere = np.zeros(n_envs, bool)
         #: ``R_i`` in the utilities of the last step, ``[n_envs]``; NaN where there is none, and where it is deferred.
         self.last_internal_rewards: Array = np.full(n_envs, np.nan)
         if internal_reward is not None:
@@ -186,7 +185,8 @@ class RewardComposer:
         if np.shape(rewards) != (self.n_envs,):
             rewards = np.broadcast_to(rewards, self.n_envs)
         rewards = np.asarray(rewards)
-        infos = [*infos, *[{}] * (self.n_envs - len(infos))]  # SB3 does without them
+        if len(infos) < self.n_envs:  # SB3 does without them
+            infos = [*infos, *[{}] * (self.n_envs - len(infos))]
         self.attendance.draw()
         transitions = transitions._replace(actions=self._isr_actions(transitions.actions, infos))
         dtype = np.promote_types(rewards.dtype, np.float32)
@@ -196,7 +196,7 @@ class RewardComposer:
         log, present = self._log, self.attendance.present
         if not log.has_room_for(transitions):
             self._work_off()
-        log.add(transitions, rewards, labels, dones, present, self._nowhere if idle is None else idle)
+        log.add(transitions, rewards, labels, dones, present, idle)
         newest = log.n_steps - 1
         internal_rewards = log.internal_rewards[newest]
         if self._payment is None:

@@ -39,7 +39,7 @@ class TransitionLog:
         return self.n_steps < self._capacity and self._is_like(transitions)
 
     def add(
-        self, transitions: Transitions, rewards: Array, labels: Array, dones: Array, present: Array, idle: Array
+        self, transitions: Transitions, rewards: Array, labels: Array, dones: Array, present: Array, idle: Array | None
     ) -> None:
         """
         Add a step, a copy of it. If there is no room for it, the log must be empty.
@@ -49,7 +49,7 @@ class TransitionLog:
         :param labels: ``R_s``, ``[n_envs]``; NaN where there is none.
         :param dones: Whether an episode ended, bool ``[n_envs]``.
         :param present: ``P``, bool ``[n_envs]``.
-        :param idle: Whether the learner did nothing, bool ``[n_envs]``.
+        :param idle: Where the learner did nothing, bool ``[n_envs]``; None for nowhere.
         """
         row = self.n_steps
         if not row and not self.has_room_for(transitions):
@@ -61,8 +61,8 @@ class TransitionLog:
         self.labels[row] = labels
         self.dones[row] = dones
         self.present[row] = present
-        self.idle[row] = idle
-        self.internal_rewards[row] = 0.0
+        if idle is not None:
+            self.idle[row] = idle
         self.n_steps += 1
 
     def transitions(self, start: int = 0) -> Transitions:
@@ -97,6 +97,7 @@ class TransitionLog:
 
     def clear(self) -> None:
         """Remove all steps."""
+        self.idle[: self.n_steps], self.internal_rewards[: self.n_steps] = False, 0.0
         self.n_steps = 0
 
     def _allocate(self, like: Transitions) -> None:
@@ -106,9 +107,9 @@ class TransitionLog:
         shape = capacity, self.n_envs
         #: What :meth:`add` is given, each ``[capacity, n_envs]``.
         self.rewards, self.labels = np.empty(shape), np.empty(shape)
-        self.dones, self.present, self.idle = (np.empty(shape, bool) for _ in range(3))
+        self.dones, self.present, self.idle = (np.zeros(shape, bool) for _ in range(3))
         #: ``R_i`` times its coefficient; 0 until it is known, and where it is not due.
-        self.internal_rewards = np.empty(shape)
+        self.internal_rewards = np.zeros(shape)
 
     def _is_like(self, transitions: Transitions) -> bool:
         mine = self._transitions
