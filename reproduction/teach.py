@@ -77,9 +77,9 @@ is trained on the answers so far, and its `R_i` is all that the learner gets; be
 there is a caregiver at every step, its rewards reach the learner itself.
 
 Goals per episode are those of the last tenth of the run: interquartile means over seeds, with 95% bootstrap intervals,
-and the lowest seed; the share is that of the caregiver at every step, over the seeds that both have. Answers, praises
+and the lowest seed; the share is goals over those of "every step" with the same seeds. Answers, praises
 (labels that are not 0) and key presses are means. Settings were chosen on seeds from 10 on; seeds 0 to 9 are the study.
-Rows of fewer seeds are still to be run.
+Rows of fewer seeds are still to be run; there are no results yet for DoorKey and reach.
 
 - One praise in twenty wrong: one in twenty marks is on a random step of the episode.
 - One step late: every mark is one step late; the mark of a last step is lost.
@@ -91,8 +91,8 @@ steps a cycle on batches of 64.
 
 - **coin game**: praise of 0.4 for each goal; episodes of 20 steps. A random policy is praised in one episode of seven.
 - **DoorKey**: MiniGrid-DoorKey-5x5; praise of 0.2 for unlocking the door, and 1 at the goal.
-- **reach**: a mass is pushed on a field, with a continuous action; praise of 1 on a mark, -0.5 for leaving the field. A
-  random policy is praised in one episode of eleven.
+- **reach**: a mass is pushed on a field, with a continuous action; praise of 1 on a target, -0.5 for leaving the
+  field. A random policy is praised in one episode of eleven.
 
 Questions are chosen by `EpisodeQueries(60, first=1/3, n_rounds=6)`: 20 episodes at random, 10 more in each rollout
 until five were praised or scolded, and the rest in five rounds.

@@ -131,7 +131,7 @@ def _add_labels(commands: Commands) -> None:
         command.add_argument("source", type=Path, metavar="SOURCE", help=_SOURCE)
         command.add_argument("out", type=Path, metavar="FILE", help="the new file: .jsonl or .safetensors")
         command.add_argument("--env", metavar="ID", help=_ENV)
-        command.add_argument("--by", metavar="NAME", help="who gave the labels of which it is not known")
+        command.add_argument("--by", metavar="NAME", help="the author of labels that have none")
     merge = actions.add_parser("merge", help="put labels of several people together, and list their disagreements")
     merge.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help=_SOURCE)
     merge.add_argument("--out", type=Path, required=True, metavar="FILE", help="the new file: .jsonl or .safetensors")

@@ -27,7 +27,6 @@ from sb3_isr.callbacks.environment_state import (
     loads_with_environments,
     warn_of_new_episodes,
 )
-from sb3_isr.callbacks.last_callback import LastCallback
 from sb3_isr.callbacks.learner_state import end_episodes, get_state, load_learner, save_learner, set_state
 from sb3_isr.callbacks.resume_check import (
     check_same,
@@ -35,6 +34,7 @@ from sb3_isr.callbacks.resume_check import (
     describe_training,
     warn_of_other_environments,
 )
+from sb3_isr.callbacks.step_announcer import StepAnnouncer
 from sb3_isr.common.arguments import whole_number
 
 Algorithm = TypeVar("Algorithm", bound=BaseAlgorithm)
@@ -226,5 +226,5 @@ def _callbacks(callback: BaseCallback | None) -> Iterator[BaseCallback]:
     if isinstance(callback, CallbackList):
         for inner in callback.callbacks:
             yield from _callbacks(inner)
-    elif callback is not None and not isinstance(callback, ConvertCallback | ProgressBarCallback | LastCallback):
+    elif callback is not None and not isinstance(callback, ConvertCallback | ProgressBarCallback | StepAnnouncer):
         yield callback

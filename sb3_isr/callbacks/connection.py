@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, 
 
 from sb3_isr.common.batches import Array
 from sb3_isr.wrappers import ISRRewardWrapper, VecISRReward
-from sb3_isr.wrappers.composer import InternalReward, Payment
+from sb3_isr.wrappers.composer import InternalReward, LateRewards
 from sb3_isr.wrappers.recorder import Record
 from sb3_isr.wrappers.venv_queries import wrapped_in
 
@@ -35,7 +35,7 @@ class Connection(Protocol):
         coefficient: float,
         rngs: Sequence[np.random.Generator],
         keeps_unattended: bool,
-        payment: Payment | None = None,
+        add_late_rewards: LateRewards | None = None,
     ) -> None:
         """Turn the rewards of announced steps into utilities; there is one generator for each environment."""
 
@@ -45,8 +45,8 @@ class Connection(Protocol):
     def announce_step(self) -> None:
         """Announce that the next step is the learner's."""
 
-    def settle(self) -> None:
-        """Compute the internal rewards that were deferred, and pay them."""
+    def compute_late_rewards(self) -> None:
+        """Compute the internal rewards that were deferred, and add them."""
 
     def disconnect(self) -> None:
         """Leave rewards as they come from now on."""
@@ -108,10 +108,12 @@ class VecConnection:
         coefficient: float,
         rngs: Sequence[np.random.Generator],
         keeps_unattended: bool,
-        payment: Payment | None = None,
+        add_late_rewards: LateRewards | None = None,
     ) -> None:
         """As :class:`Connection`'s."""
-        self._composer.connect(internal_reward, probability, coefficient, rngs, keeps_unattended, True, payment)
+        self._composer.connect(
+            internal_reward, probability, coefficient, rngs, keeps_unattended, True, add_late_rewards
+        )
 
     def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
         """As :class:`Connection`'s."""
@@ -121,9 +123,9 @@ class VecConnection:
         """As :class:`Connection`'s."""
         self._composer.announce_step()
 
-    def settle(self) -> None:
+    def compute_late_rewards(self) -> None:
         """As :class:`Connection`'s."""
-        self._composer.settle()
+        self._composer.compute_late_rewards()
 
     def disconnect(self) -> None:
         """As :class:`Connection`'s."""
@@ -168,10 +170,10 @@ class EnvConnection:
         coefficient: float,
         rngs: Sequence[np.random.Generator],
         keeps_unattended: bool,
-        payment: Payment | None = None,
+        add_late_rewards: LateRewards | None = None,
     ) -> None:
         """As :class:`Connection`'s."""
-        assert payment is None
+        assert add_late_rewards is None
         for i, rng in enumerate(rngs):
             arguments = (internal_reward, probability, coefficient, rng, keeps_unattended, True)
             self._venv.env_method("isr_connect", *arguments, indices=i)
@@ -184,7 +186,7 @@ class EnvConnection:
         """As :class:`Connection`'s."""
         self._venv.env_method("isr_announce_step")
 
-    def settle(self) -> None:
+    def compute_late_rewards(self) -> None:
         """As :class:`Connection`'s; in environments nothing is deferred."""
 
     def disconnect(self) -> None:

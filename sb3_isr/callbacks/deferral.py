@@ -47,7 +47,7 @@ class Deferral:
         self._model = model
         self._callback = callback
         self._rows: list[int] = []  # of the steps whose rewards lack R_i
-        self._newest_is_paid = False
+        self._newest_is_added = False
 
     @property
     def is_rollout_complete(self) -> bool:
@@ -56,11 +56,11 @@ class Deferral:
 
     def record_step(self) -> None:
         """Remember where the algorithm stores the step. Called right before it does so."""
-        if not self._newest_is_paid:
+        if not self._newest_is_added:
             self._rows.append(self._buffer.pos)
-        self._newest_is_paid = False
+        self._newest_is_added = False
 
-    def pay(self, internal_rewards: Array, returned: Array) -> None:
+    def add(self, internal_rewards: Array, returned: Array) -> None:
         """
         Add internal rewards.
 
@@ -68,11 +68,11 @@ class Deferral:
         :param returned: The rewards that the wrapper returned at the newest step, ``[n_envs]``.
         """
         rows, self._rows = self._rows, []
-        self._newest_is_paid = len(rows) < len(internal_rewards)  # before it was recorded
+        self._newest_is_added = len(rows) < len(internal_rewards)  # before it was recorded
         if _buffer_of(self._model) is not self._buffer:  # loaded or made anew: the old one is of no use any more
             self._buffer = _buffer_of(self._model)
             return
-        newest_is_stored = not self._newest_is_paid and rows[-1] != self._buffer.pos
+        newest_is_stored = not self._newest_is_added and rows[-1] != self._buffer.pos
         n_stored = len(internal_rewards) - (not newest_is_stored)
         self._buffer.rewards[rows[:n_stored]] += internal_rewards[:n_stored]  # type: ignore[attr-defined]
         if not newest_is_stored:

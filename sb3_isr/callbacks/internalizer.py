@@ -91,8 +91,8 @@ class Internalizer:
         return self.scheduler.n_reserved > 0 or any(listener.needs_transitions for listener in self.listeners)
 
     @property
-    def pays(self) -> bool:
-        """Whether the learner is paid ``R_i`` while the caregiver is absent."""
+    def has_isr(self) -> bool:
+        """Whether there is an ISR that rewards the learner while the caregiver is absent."""
         return True
 
     def counts(self) -> dict[str, int]:

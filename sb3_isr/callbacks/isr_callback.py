@@ -16,11 +16,11 @@ from sb3_isr.callbacks.connection import check_algorithm
 from sb3_isr.callbacks.deferral import choose_deferral
 from sb3_isr.callbacks.internalizer import Internalizer
 from sb3_isr.callbacks.internalizer_arguments import InternalizerArguments
-from sb3_isr.callbacks.last_callback import LastCallback
 from sb3_isr.callbacks.mailbox_report import with_report
 from sb3_isr.callbacks.other_callbacks import check_callbacks, check_learner
 from sb3_isr.callbacks.relabeling import ReplayRelabeler
 from sb3_isr.callbacks.reward_log import RewardLog, logs_after_this_step
+from sb3_isr.callbacks.step_announcer import StepAnnouncer
 from sb3_isr.callbacks.training_connection import TrainingConnection
 from sb3_isr.common.arguments import flag, number, whole_number
 from sb3_isr.isr.model import InternalSocialReward
@@ -102,7 +102,7 @@ class ISRCallback(BaseCallback):
         self._relabel, self._defer_rewards = flag("relabel", relabel), flag("defer_rewards", defer_rewards)
         self._reward_log = RewardLog()
         self._connection = TrainingConnection()
-        self._last = LastCallback(self._connection)
+        self._last = StepAnnouncer(self._connection)
         self._internalizer: Internalizer | None = None
         self._learner: BaseAlgorithm | None = None
         self._relabeler: ReplayRelabeler | None = None
@@ -207,7 +207,7 @@ class ISRCallback(BaseCallback):
         self._last.deferral = choose_deferral(self, self._defer_rewards, self._relabel)
         internalizer, deferral = self.internalizer, self._last.deferral
         arguments = internalizer.state.probability, self._weight, internalizer.keeps_unattended, self._any_seed()
-        self._connection.connect(self.isr.predict, *arguments, deferral.pay if deferral else None)
+        self._connection.connect(self.isr.predict, *arguments, deferral.add if deferral else None)
         self._children.on_training_start(self.locals, self.globals)
 
     def _on_rollout_start(self) -> None:
@@ -285,4 +285,4 @@ class ISRCallback(BaseCallback):
     @property
     def _weight(self) -> float:
         """``R_i`` is multiplied by it now."""
-        return self.coefficient if self.internalizer.pays else 0.0
+        return self.coefficient if self.internalizer.has_isr else 0.0

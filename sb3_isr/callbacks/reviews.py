@@ -75,7 +75,7 @@ class ReviewedInternalizer(Internalizer):
         self._is_revised = False
 
     @property
-    def pays(self) -> bool:
+    def has_isr(self) -> bool:
         """As :class:`Internalizer`'s: whether there is an ISR."""
         return self.state.is_trained
 

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_isr.callbacks.connection import Connection, find_connection
 from sb3_isr.common.batches import Array
-from sb3_isr.wrappers.composer import InternalReward, Payment
+from sb3_isr.wrappers.composer import InternalReward, LateRewards
 from sb3_isr.wrappers.recorder import Record
 
 
@@ -53,7 +53,7 @@ class TrainingConnection:
         coefficient: float,
         keeps_unattended: bool,
         seed: int | None,
-        payment: Payment | None = None,
+        add_late_rewards: LateRewards | None = None,
     ) -> None:
         """
         Turn the rewards of announced steps into utilities from now on.
@@ -63,10 +63,10 @@ class TrainingConnection:
         :param coefficient: ``R_i`` is multiplied by it.
         :param keeps_unattended: Whether transitions that the caregiver does not attend are of use.
         :param seed: Seeds the presence of environments that were not there before.
-        :param payment: Takes internal rewards that are deferred; None to defer none.
+        :param add_late_rewards: Takes internal rewards that are deferred; None to defer none.
         """
         self.rngs = [*self.rngs, *presence_rngs(seed, self.n_envs)[len(self.rngs) :]][: self.n_envs]
-        self._found.connect(internal_reward, probability, coefficient, self.rngs, keeps_unattended, payment)
+        self._found.connect(internal_reward, probability, coefficient, self.rngs, keeps_unattended, add_late_rewards)
         self._is_connected = True
 
     def update(self, internal_reward: InternalReward, probability: float, coefficient: float) -> None:
@@ -78,9 +78,9 @@ class TrainingConnection:
         """Announce that the next step is the learner's."""
         self._found.announce_step()
 
-    def settle(self) -> None:
-        """Compute the internal rewards that were deferred, and pay them."""
-        self._found.settle()
+    def compute_late_rewards(self) -> None:
+        """Compute the internal rewards that were deferred, and add them."""
+        self._found.compute_late_rewards()
 
     def last_internal_rewards(self) -> Array:
         """Get ``R_i`` in the utilities of the last step, ``[n_envs]``; NaN where the caregiver attended."""

@@ -13,7 +13,7 @@ from sb3_isr.label_tools.fit import fit, read_kwargs, warning_of
 from sb3_isr.label_tools.sources import read_source
 from sb3_isr.label_tools.summary import describe_disagreements, describe_labels
 from sb3_isr.labels.attributed import AttributedLabels
-from sb3_isr.labels.label_files import write_labels
+from sb3_isr.labels.label_formats import write_labels
 from sb3_isr.labels.merging import disagreements, merge_labels
 
 

@@ -8,7 +8,7 @@ from sb3_isr.callbacks.checkpoint_folder import CheckpointFolder
 from sb3_isr.isr.file_format import read_spaces
 from sb3_isr.label_tools.answered import labels_of_answers
 from sb3_isr.labels.attributed import AttributedLabels, Spaces
-from sb3_isr.labels.label_files import read_labels
+from sb3_isr.labels.label_formats import read_labels
 from sb3_isr.respondents.mailbox import Mailbox
 
 #: The files of a checkpoint that are read.

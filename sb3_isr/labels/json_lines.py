@@ -14,7 +14,7 @@ from sb3_isr.common.batches import Array, Observations
 from sb3_isr.common.files import replaced
 from sb3_isr.labels.attributed import AttributedLabels
 from sb3_isr.labels.label_header import MAX_HEADER, header_from_json, header_to_json
-from sb3_isr.labels.label_lines import CHUNK_LINES, OPTIONAL, Row, n_numbers, read_labels_from_lines, read_line
+from sb3_isr.labels.line_reader import CHUNK_LINES, OPTIONAL, Row, n_numbers, read_labels_from_lines, read_line
 
 #: So many numbers are written together.
 CHUNK_NUMBERS = 2**16

@@ -15,7 +15,7 @@ from gymnasium import spaces as gym_spaces
 from sb3_isr.common.batches import Array
 from sb3_isr.labels.attributed import AttributedLabels, Spaces
 from sb3_isr.labels.label_header import MAX_HEADER
-from sb3_isr.labels.label_lines import OPTIONAL, Row, read_labels_from_lines, read_line
+from sb3_isr.labels.line_reader import OPTIONAL, Row, read_labels_from_lines, read_line
 
 _TRUTH = {"1": True, "true": True, "0": False, "false": False}
 

@@ -11,8 +11,8 @@ from sb3_isr.common.batches import Array, Observations, index_batch, write_batch
 from sb3_isr.common.memory import total_memory
 from sb3_isr.labels.batch import LabelBatch
 from sb3_isr.labels.checked import zero_labels
-from sb3_isr.labels.label_file import LabelFile
 from sb3_isr.labels.next_observations import OWN, NextObservations
+from sb3_isr.labels.store_file import LabelFile
 from sb3_isr.labels.transitions import Transitions
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from sb3_isr.common.arguments import number, whole_number
 from sb3_isr.common.batches import Array
-from sb3_isr.labels import label_file
+from sb3_isr.labels import store_file
 from sb3_isr.labels.batch import LabelBatch
 from sb3_isr.labels.checked import check_labels
 from sb3_isr.labels.label_range import LabelRanges
@@ -143,7 +143,7 @@ class LabelStore:
 
         :param path: The file; an existing one is replaced only once the new one is complete.
         """
-        label_file.write(path, self._rows.filled(len(self)), self.n_added, self._rng)
+        store_file.write(path, self._rows.filled(len(self)), self.n_added, self._rng)
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """
@@ -157,7 +157,7 @@ class LabelStore:
         :raises OSError: If the file does not exist or may not be read.
         """
         rows = LabelRows(self.observation_space, self.action_space, self.capacity)
-        with label_file.opened(path, rows.arrays()) as file:
+        with store_file.opened(path, rows.arrays()) as file:
             n = min(file.n_added, self.capacity)
             rows.read(file, n, self._oldest(file.n_added))
             check_labels(rows.select(np.arange(n)), self.observation_space, self.action_space)

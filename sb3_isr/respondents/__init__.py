@@ -2,7 +2,7 @@
 
 from sb3_isr.respondents.answer_book import AnswerBook
 from sb3_isr.respondents.batch import BatchRespondent
-from sb3_isr.respondents.immediate import Immediate
+from sb3_isr.respondents.function import FunctionRespondent
 from sb3_isr.respondents.mailbox import Mailbox
 from sb3_isr.respondents.question import Answer, Question
 from sb3_isr.respondents.recorded import RecordedAnswers, read_answers, write_answers
@@ -13,7 +13,7 @@ __all__ = [
     "Answer",
     "AnswerBook",
     "BatchRespondent",
-    "Immediate",
+    "FunctionRespondent",
     "Mailbox",
     "Question",
     "RecordedAnswers",

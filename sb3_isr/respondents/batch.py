@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sb3_isr.common.arguments import whole_number
-from sb3_isr.respondents.immediate import answer_of
+from sb3_isr.respondents.function import answer_of
 from sb3_isr.respondents.question import Answer, Question
 
 #: After so many failures in a row the function is taken to be broken.

@@ -34,6 +34,6 @@ def as_respondent(respondent: Respondent | PlainRespondent | None) -> Respondent
         met = "the class itself" if isclass(respondent) else f"an object without {' and '.join(missing)}"
         raise TypeError(
             f"A respondent is an object with the methods {', '.join(_METHODS)}, got {met}: {respondent!r}; make one of "
-            "sb3_isr.respondents, for example Immediate(function)."
+            "sb3_isr.respondents, for example FunctionRespondent(function)."
         )
     return cast(Respondent, respondent)

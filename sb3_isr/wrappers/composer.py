@@ -20,8 +20,8 @@ from sb3_isr.wrappers.utility import utility
 
 #: ``R_i`` of transitions: ``InternalSocialReward.predict``, or any function of their parts like it.
 InternalReward = Callable[[Observations, Array, Observations, Array], Array]
-#: Is given late internal rewards, ``[n_steps, n_envs]``, and the utilities that were returned at the newest step.
-Payment = Callable[[Array, Array], None]
+#: Adds late internal rewards, ``[n_steps, n_envs]``, given also the utilities that were returned at the newest step.
+LateRewards = Callable[[Array, Array], None]
 
 #: Transitions in one call of the ISR: for networks as small as the ISR's, larger batches take longer for each.
 BATCH_SIZE = 128
@@ -48,8 +48,8 @@ class RewardComposer:
         self._is_permanent = False
         self._internal_reward: InternalReward | None = None
         self._coefficient = 1.0
-        self._payment: Payment | None = None
-        self._n_paid = 0  # steps in the log whose internal rewards are known
+        self._add_late_rewards: LateRewards | None = None
+        self._n_rewarded = 0  # steps in the log whose internal rewards are known
         self._returned: Array = np.zeros(n_envs)
         self._only_announced = False
         self._is_announced = False
@@ -68,7 +68,7 @@ class RewardComposer:
         rngs: Sequence[np.random.Generator] | None = None,
         keeps_unattended: bool = False,
         only_announced: bool = False,
-        payment: Payment | None = None,
+        add_late_rewards: LateRewards | None = None,
     ) -> None:
         """
         Turn rewards into utilities from now on.
@@ -79,8 +79,8 @@ class RewardComposer:
         :param rngs: One generator for each environment, from which its caregiver's presence is drawn.
         :param keeps_unattended: Whether to record transitions that the caregiver does not attend, too.
         :param only_announced: Whether only the steps that are announced, see :meth:`announce_step`, are the learner's.
-        :param payment: If given, ``R_i`` is deferred: utilities are returned without it, and it is computed for many
-            steps in one call and given to this function.
+        :param add_late_rewards: If given, ``R_i`` is deferred: utilities are returned without it, and it is computed
+            for many steps in one call and given to this function.
         :raises ValueError: If an ISR is connected for good.
         """
         if self._is_permanent:
@@ -91,7 +91,7 @@ class RewardComposer:
         self._work_off()
         self.attendance.rngs = list(rngs or np.random.default_rng().spawn(self.n_envs))
         self._recorder.keeps_unattended = keeps_unattended
-        self._payment = payment
+        self._add_late_rewards = add_late_rewards
         self._only_announced = only_announced
         self._is_announced = False
         self.update(internal_reward, probability, coefficient)
@@ -105,7 +105,7 @@ class RewardComposer:
         :param coefficient: ``R_i`` is multiplied by it.
         """
         if (internal_reward, coefficient) != (self._internal_reward, self._coefficient):
-            self.settle()
+            self.compute_late_rewards()
         self._internal_reward = internal_reward
         self._coefficient = coefficient
         self.attendance.probability = probability
@@ -116,7 +116,7 @@ class RewardComposer:
 
     def disconnect(self) -> None:
         """Leave rewards as they come from now on. The attendance of the running episodes is remembered."""
-        self.settle()
+        self.compute_late_rewards()
         self._internal_reward = None
 
     def reset(self) -> None:
@@ -127,18 +127,18 @@ class RewardComposer:
         self.attendance.end_episodes(True)
         self._recorder.reset()
 
-    def settle(self) -> None:
-        """Compute the internal rewards that were deferred, and pay them."""
-        log, start = self._log, self._n_paid
+    def compute_late_rewards(self) -> None:
+        """Compute the internal rewards that were deferred, and add them."""
+        log, start = self._log, self._n_rewarded
         if start == log.n_steps:
             return
-        self._n_paid = log.n_steps
+        self._n_rewarded = log.n_steps
         absent = log.absent(start)
         internal_rewards = log.internal_rewards[start : log.n_steps]
         if self._coefficient and absent.any():
             internal_rewards[absent] = self._coefficient * self._predict(log.transitions(start), absent.ravel())
-        if self._payment is not None:
-            self._payment(internal_rewards, self._returned)
+        if self._add_late_rewards is not None:
+            self._add_late_rewards(internal_rewards, self._returned)
 
     def collect(self) -> Record:
         """
@@ -199,8 +199,8 @@ class RewardComposer:
         log.add(transitions, rewards, labels, dones, present, idle)
         newest = log.n_steps - 1
         internal_rewards = log.internal_rewards[newest]
-        if self._payment is None:
-            self.settle()
+        if self._add_late_rewards is None:
+            self.compute_late_rewards()
             self.last_internal_rewards = np.where(log.absent(newest)[0], internal_rewards, np.nan)
         if self.attendance.all_present:
             utilities = rewards.astype(dtype)  # what the equation gives where P = 1
@@ -220,17 +220,18 @@ class RewardComposer:
 
     def _work_off(self) -> None:
         """Record the steps in the log, and clear it."""
-        self.settle()
+        self.compute_late_rewards()
         if self._log.n_steps:
             self._recorder.record(self._log)
             self._log.clear()
-            self._n_paid = 0
+            self._n_rewarded = 0
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the callback's ISR out: a checkpoint of the environments holds no copy of it."""
         self._work_off()
-        left_out = {"_payment": None} if self._is_permanent else {"_payment": None, "_internal_reward": None}
-        return {**vars(self), "_log": TransitionLog(self.n_envs), **left_out}
+        internal_reward = self._internal_reward if self._is_permanent else None
+        left_out = {"_log": TransitionLog(self.n_envs), "_internal_reward": internal_reward, "_add_late_rewards": None}
+        return {**vars(self), **left_out}
 
 
 def _is_called_by(name: str) -> bool:

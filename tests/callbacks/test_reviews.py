@@ -11,7 +11,7 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from sb3_isr import ISRCallback, VecISRReward
-from sb3_isr.respondents import Immediate
+from sb3_isr.respondents import FunctionRespondent
 from sb3_isr.schedules.episode_queries import EpisodeQueries
 from tests.callbacks.learners import QUICK, Watch, off_policy, ppo, scripted, weights_of
 from tests.callbacks.reviewed import Each, Person, labels_of, praise_the_end, reviewed, silent
@@ -78,7 +78,7 @@ def test_a_caregiver_of_single_steps_and_a_function_answer_alike() -> None:
 
     labels = []
     for judge in (praise_the_end, Praise()):
-        callback = reviewed(Immediate(judge))  # type: ignore[arg-type]
+        callback = reviewed(FunctionRespondent(judge))  # type: ignore[arg-type]
         ppo(silent()).learn(128, callback=callback)
         labels.append(labels_of(callback))
     assert labels[0] == labels[1]
@@ -104,7 +104,7 @@ def test_off_policy_the_replay_buffer_is_relabelled_when_the_isr_learns() -> Non
 
 def test_progress_is_logged() -> None:
     watch = Watch()
-    ppo(silent()).learn(64, callback=[reviewed(Immediate(praise_the_end)), watch])
+    ppo(silent()).learn(64, callback=[reviewed(FunctionRespondent(praise_the_end)), watch])
     assert watch.logged[-1]["isr/answers"] + watch.logged[-1]["isr/answers_left"] == 6
     assert watch.logged[-1]["isr/waiting"] == 0
 
@@ -126,5 +126,5 @@ def test_arguments_that_do_not_go_together_are_refused(arguments: dict[str, Any]
 
 @pytest.mark.parametrize("respondent", [praise_the_end, Person])
 def test_what_is_no_respondent_is_refused(respondent: Any) -> None:
-    with pytest.raises(TypeError, match=r"methods put, take, wait, withdraw, got .*Immediate\(function\)"):
+    with pytest.raises(TypeError, match=r"methods put, take, wait, withdraw, got .*FunctionRespondent\(function\)"):
         ISRCallback("never", "episodes_5", respondent=respondent)

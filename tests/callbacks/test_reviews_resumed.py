@@ -8,7 +8,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_isr import ISRCallback, ISRCheckpoint
-from sb3_isr.respondents import Immediate, Question
+from sb3_isr.respondents import FunctionRespondent, Question
 from sb3_isr.schedules.episode_queries import EpisodeQueries
 from tests.callbacks.learners import ppo, weights_of
 from tests.callbacks.reviewed import Person, labels_of, praise_the_end, reviewed, silent
@@ -17,7 +17,9 @@ from tests.callbacks.reviewed import Person, labels_of, praise_the_end, reviewed
 def test_a_resumed_training_asks_and_learns_what_the_whole_one_does(tmp_path: Path) -> None:
     def make(name: str) -> tuple[ISRCheckpoint, ISRCallback]:
         checkpoint = ISRCheckpoint(tmp_path / name, every=64)
-        return checkpoint, reviewed(Immediate(praise_the_end), EpisodeQueries(8, n_rounds=4), callback=checkpoint)
+        return checkpoint, reviewed(
+            FunctionRespondent(praise_the_end), EpisodeQueries(8, n_rounds=4), callback=checkpoint
+        )
 
     class StopAt(BaseCallback):
         def _on_step(self) -> bool:

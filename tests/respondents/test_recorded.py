@@ -10,7 +10,7 @@ import torch
 
 from sb3_isr import ISRCallback
 from sb3_isr.callbacks.reviews import ReviewedInternalizer
-from sb3_isr.respondents import Immediate, RecordedAnswers, Respondent, read_answers, write_answers
+from sb3_isr.respondents import FunctionRespondent, RecordedAnswers, Respondent, read_answers, write_answers
 from tests.callbacks.learners import QUICK, ppo, scripted, weights_of
 from tests.respondents.questions import NAN, answer, question
 
@@ -42,7 +42,7 @@ def test_a_repeated_training_learns_the_same_from_recorded_answers(tmp_path: Pat
         ppo(scripted()).learn(128, callback=callback)
         return callback
 
-    first = train(Immediate(lambda transitions: transitions.terminated * 1.0))
+    first = train(FunctionRespondent(lambda transitions: transitions.terminated * 1.0))
     assert isinstance(first.internalizer, ReviewedInternalizer)
     write_answers(tmp_path / "answers", first.internalizer.book.answers())
     again = train(RecordedAnswers(tmp_path / "answers"))

@@ -210,4 +210,4 @@ def test_answers_about_episodes_are_kept_beside_the_learner(tmp_path: Path, monk
     callback = quick("never", "episodes_4")
     continued(tmp_path / "agent.zip", callback, monkeypatch, steps=16)
     assert callback.internalizer.counts()["answers"] >= answers > 0
-    assert callback.internalizer.pays
+    assert callback.internalizer.has_isr

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from sb3_isr.labels import label_file
+from sb3_isr.labels import store_file
 from sb3_isr.labels.attributed import AttributedLabels, Spaces
 from sb3_isr.labels.file_errors import reading
 from sb3_isr.labels.json_lines import read_json_lines, write_json_lines
@@ -77,6 +77,6 @@ def _ending(path: Path, *known: str) -> str:
 
 def _read_store(path: Path, spaces: Spaces) -> AttributedLabels:
     # A larger store would take the labels of a full one for too few.
-    store = LabelStore(*spaces, capacity=max(1, label_file.n_labels(path)))
+    store = LabelStore(*spaces, capacity=max(1, store_file.n_labels(path)))
     store.load(path)
     return AttributedLabels(spaces, store.labels())

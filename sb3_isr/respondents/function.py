@@ -1,4 +1,4 @@
-"""Immediate: a program that answers as soon as it is asked."""
+"""FunctionRespondent: a program that answers as soon as it is asked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sb3_isr.respondents.question import Answer, Question
 Judge = Callable[[Transitions], Any]
 
 
-class Immediate:
+class FunctionRespondent:
     """
     Answers while questions are put: a program, or a simulated caregiver.
 

@@ -11,7 +11,7 @@ from sb3_isr.callbacks.relabeling import ReplayRelabeler
 from sb3_isr.callbacks.training_connection import TrainingConnection
 
 
-class LastCallback(BaseCallback):
+class StepAnnouncer(BaseCallback):
     """
     Announces the learner's steps to the wrappers, and says what the learner is about to store, and when it uses it.
 
@@ -55,7 +55,7 @@ class LastCallback(BaseCallback):
         if self.deferral is not None:
             self.deferral.record_step()
             if self.deferral.is_rollout_complete:
-                self._connection.settle()
+                self._connection.compute_late_rewards()
         self._connection.announce_step()
         return True
 
@@ -63,4 +63,4 @@ class LastCallback(BaseCallback):
         if self.relabeler is not None:
             self.relabeler.confirm()
         if self.deferral is not None:
-            self._connection.settle()
+            self._connection.compute_late_rewards()
