@@ -1,5 +1,5 @@
 # Every target sets up what it needs: a virtual environment in .venv, made when it is missing or stale.
-# To keep a torch of your own (a CUDA build, say), name the environment that has it and drop the pins:
+# To use your own torch build (one with CUDA, say), name the environment that has it and drop the pins:
 #     make test VENV=path/to/your/venv CONSTRAINTS=
 PYTHON ?= python3
 VENV ?= .venv

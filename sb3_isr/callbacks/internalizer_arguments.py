@@ -119,8 +119,8 @@ class InternalizerArguments:
         store = LabelStore(*spaces, **{"seed": store_seed, **self.store_kwargs})
         trainer = ISRTrainer(isr, **{"seed": trainer_seed, **self.trainer_kwargs})
         if isinstance(self.queries, EpisodeQueries):
-            asking = (EpisodeScheduler(self.queries, rng), self.respondent, self.wait_for_answers, store_seed)
-            return ReviewedInternalizer(self.presence, isr, store, trainer, *asking, is_trained)
+            parts = (EpisodeScheduler(self.queries, rng), self.respondent, self.wait_for_answers, store_seed)
+            return ReviewedInternalizer(self.presence, isr, store, trainer, *parts, is_trained)
         scheduler = make_scheduler(self.queries, self.presence, rng)
         return Internalizer(self.presence, isr, store, trainer, scheduler, self.train_every, is_trained)
 

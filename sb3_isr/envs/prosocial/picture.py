@@ -55,7 +55,7 @@ def pictures(world: ProsocialWorld, transitions: Transitions) -> list[Array]:
     assert not isinstance(transitions.observations, dict)
     assert not isinstance(transitions.next_observations, dict)
     views = np.concatenate([transitions.observations[:1], transitions.next_observations])
-    # The ISR hears the actions of both agents.
+    # The ISR is given the actions of both agents.
     actions = transitions.actions.reshape(len(transitions.actions), -1)[:, LEARNER]
     return [_picture(drawn) for drawn in fixed_maps(world, views, TURNS[actions])]
 
