@@ -82,7 +82,7 @@ def _dqn(venv: VecEnv) -> DQN:
 
 
 def _a2c(venv: VecEnv) -> A2C:
-    return A2C("MlpPolicy", venv, policy_kwargs=ONE_HOT, **_STILL)
+    return A2C("MlpPolicy", venv, policy_kwargs={**ONE_HOT}, **_STILL)  # it writes into them
 
 
 def _sac(venv: VecEnv) -> SAC:
