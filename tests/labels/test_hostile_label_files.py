@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from hypothesis import given
-from tests.labels.test_store_file import MUTATIONS, Mutation, mutated
 
 from sb3_isr import AttributedLabels, LabelStore, read_labels, write_labels
 from sb3_isr.labels.attributed import Spaces
 from sb3_isr.labels.file_errors import LabelFileError
 from tests.labels.made_labels import attributed
+from tests.labels.test_store_file import MUTATIONS, Mutation, mutated
 
 N = 6
 SPACES = attributed([]).spaces
