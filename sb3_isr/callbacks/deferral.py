@@ -43,21 +43,23 @@ class Deferral:
     """
 
     def __init__(self, model: BaseAlgorithm, callback: BaseCallback) -> None:
-        self._buffer = _buffer_of(model)
         self._model = model
         self._callback = callback
-        self._rows: list[int] = []  # of the steps whose rewards lack R_i
+        # Buffer and row of the steps whose rewards lack R_i: users load and replace buffers.
+        self._places: list[tuple[Any, int]] = []
         self._newest_is_added = False
 
     @property
     def is_rollout_complete(self) -> bool:
         """Whether this is the last step of an on-policy rollout."""
-        return isinstance(self._model, OnPolicyAlgorithm) and self._buffer.pos == self._buffer.buffer_size - 1
+        buffer = _buffer_of(self._model)
+        return isinstance(self._model, OnPolicyAlgorithm) and buffer.pos == buffer.buffer_size - 1
 
     def record_step(self) -> None:
         """Remember where the algorithm stores the step. Called right before it does so."""
         if not self._newest_is_added:
-            self._rows.append(self._buffer.pos)
+            buffer = _buffer_of(self._model)
+            self._places.append((buffer, buffer.pos))
         self._newest_is_added = False
 
     def add(self, internal_rewards: Array, returned: Array) -> None:
@@ -67,14 +69,13 @@ class Deferral:
         :param internal_rewards: ``R_i`` of all steps since the last call, float ``[n_steps, n_envs]``.
         :param returned: The rewards that the wrapper returned at the newest step, ``[n_envs]``.
         """
-        rows, self._rows = self._rows, []
-        self._newest_is_added = len(rows) < len(internal_rewards)  # before it was recorded
-        if _buffer_of(self._model) is not self._buffer:  # loaded or made anew: the old one is of no use any more
-            self._buffer = _buffer_of(self._model)
-            return
-        newest_is_stored = not self._newest_is_added and rows[-1] != self._buffer.pos
-        n_stored = len(internal_rewards) - (not newest_is_stored)
-        self._buffer.rewards[rows[:n_stored]] += internal_rewards[:n_stored]  # type: ignore[attr-defined]
+        places, self._places = self._places, []
+        self._newest_is_added = len(places) < len(internal_rewards)  # before it was recorded
+        newest_is_stored = not self._newest_is_added and places[-1][0].pos != places[-1][1]
+        stored = places[: len(internal_rewards) - (not newest_is_stored)]
+        for buffer in {id(buffer): buffer for buffer, _ in stored}.values():
+            steps = [step for step, (other, _) in enumerate(stored) if other is buffer]
+            buffer.rewards[[stored[step][1] for step in steps]] += internal_rewards[steps]
         if not newest_is_stored:
             returned += internal_rewards[-1]
             received = self._callback.locals["rewards"]

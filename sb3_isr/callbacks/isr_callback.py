@@ -55,8 +55,7 @@ class ISRCallback(BaseCallback):
         of labels. It says which transitions become labels: while the caregiver attends, it rewards the learner in any
         case. ``episodes_50`` asks about whole episodes, with a budget of answers, and needs presence ``never``.
     :param isr: An ISR that was trained before, or the path of its file. By default a new one is made.
-    :param isr_kwargs: Arguments of :class:`~sb3_isr.InternalSocialReward` for the new one. For YAML, classes may be
-        given by their dotted names, here and in ``trainer_kwargs``.
+    :param isr_kwargs: Arguments of :class:`~sb3_isr.InternalSocialReward` for the new one; classes, or dotted names.
     :param trainer_kwargs: Arguments of :class:`~sb3_isr.ISRTrainer`: ``gradient_steps``, ``learning_rate``, ...
     :param store_kwargs: Arguments of :class:`~sb3_isr.LabelStore`: ``capacity`` and ``held_out``.
     :param coefficient: ``R_i`` is multiplied by it; with 0 the learner in autonomy has ``R_e`` alone.
@@ -224,6 +223,7 @@ class ISRCallback(BaseCallback):
         return self._children.on_step()
 
     def _on_rollout_end(self) -> None:
+        self._connection.compute_late_rewards()  # callbacks after this one find them in the buffer
         if self._is_log_due or not self._is_off_policy:
             self._collect_and_log()
         self._children.on_rollout_end()

@@ -62,5 +62,3 @@ class StepAnnouncer(BaseCallback):
     def _on_rollout_end(self) -> None:
         if self.relabeler is not None:
             self.relabeler.confirm()
-        if self.deferral is not None:
-            self._connection.compute_late_rewards()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -191,6 +192,28 @@ def test_the_isr_is_called_once_a_rollout(
     make(venv).learn(N_STEPS + 1, callback=ISRCallback("never", isr=isr))
     assert len(passes.sizes) == n_calls
     assert sum(passes.sizes) == n_transitions
+
+
+def test_a_buffer_that_is_replaced_gets_its_rewards_too() -> None:
+    class Replace(BaseCallback):
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_end(self) -> None:
+            assert isinstance(self.model, DQN)
+            self.model.replay_buffer = copy.deepcopy(self.model.replay_buffer)
+
+    buffers = {}
+    for defer_rewards in (True, False):
+        venv = VecISRReward(scripted_vec_env(THREE))
+        isr = InternalSocialReward(venv.observation_space, venv.action_space, net_arch=(8,))
+        model = dqn(venv)
+        model.learn(60, callback=[ISRCallback("never", isr=isr, defer_rewards=defer_rewards), Replace()])
+        assert isinstance(model, DQN)
+        assert model.replay_buffer is not None
+        buffers[defer_rewards] = model.replay_buffer.rewards[:20].copy()
+    np.testing.assert_allclose(buffers[True], buffers[False], atol=1e-5)
+    assert np.count_nonzero(buffers[True]) > 50
 
 
 def test_nothing_is_left_unpaid_by_an_interrupt() -> None:
